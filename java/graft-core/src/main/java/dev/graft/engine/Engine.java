@@ -1,0 +1,196 @@
+package dev.graft.engine;
+
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Memory;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The operations of a training step, named by their maths: the narrow waist between models and hardware.
+ *
+ * <p>M is a number of tokens; weights are [out, in] as in PyTorch. "Compute dtype" is F32 or BF16, the same for all operands of a
+ * call; products and sums accumulate in float32. <b>Activation gradients are overwritten ({@code =}), parameter gradients are
+ * accumulated into ({@code +=})</b>, except where an {@code accumulate} flag says otherwise. Inputs and outputs may not overlap
+ * unless a method allows it. Calls run in order; an engine may return before the work is done, and only {@code download} waits.
+ * Results are a function of the inputs alone: same inputs, same bits. An engine is used by one thread at a time.
+ */
+public interface Engine extends AutoCloseable {
+    /** As typed after {@code --engine}. */
+    String name();
+
+    /** One line about the hardware and libraries in use. */
+    String description();
+
+    /** Whether this machine computes fast in {@code precision}; where not, callers choose F32 and say so. */
+    boolean supports(Precision precision);
+
+    /** Bytes that could be allocated now, as far as the machine tells. */
+    long availableBytes();
+
+    // ---- memory
+
+    /** Zeroed memory on a 64-byte boundary. Refused with one line that gives bytes asked and available. */
+    Memory allocate(long bytes);
+
+    /**
+     * A frozen weight from its checkpoint bytes, used in place where the stored dtype is the compute dtype and the hardware can
+     * read it there, otherwise converted once (rounding to nearest even) into memory that the returned view owns.
+     *
+     * @param stored the mapped bytes of the tensor, rows × cols elements of {@code storedType} (F32, F16 or BF16)
+     */
+    TensorView freeze(MemorySegment stored, DType storedType, int rows, int cols, DType compute);
+
+    /** Bytes that {@link #freeze} would allocate; 0 where the mapped file is used in place. */
+    long freezeBytes(DType storedType, long elements, DType compute);
+
+    /** Copies float32 numbers to a contiguous tensor, rounding them to its dtype. */
+    void upload(float[] source, Tensor destination);
+
+    /** Copies to a contiguous I32 tensor; {@code source} may be shorter than it. */
+    void upload(int[] source, Tensor destination);
+
+    /** Waits for all work and returns the elements, row by row, as float32. */
+    float[] download(TensorView source);
+
+    /** {@code destination = source}, converting between F32 and BF16. */
+    void convert(TensorView source, Tensor destination);
+
+    /** Every element = 0. */
+    void zero(Tensor destination);
+
+    /**
+     * A 64-bit fingerprint of a contiguous tensor's bytes: Σ mix(wᵢ + (i + 1) · 0x9E3779B97F4A7C15) mod 2⁶⁴ over its 8-byte
+     * little-endian words (the last padded with zeros), mix being SplitMix64's finaliser. The same on every engine.
+     */
+    long fingerprint(TensorView tensor);
+
+    // ---- rows by index
+
+    /** {@code y[i] = table[index[i]]}; table [V, d], index I32 [1, M], y [M, d]. */
+    void gatherRows(TensorView table, TensorView index, Tensor y);
+
+    /** {@code table[index[i]] += y[i]}, in the order of i; dtypes may differ (a float32 gradient of a bf16 embedding). */
+    void scatterAddRows(TensorView y, TensorView index, Tensor table);
+
+    // ---- linear layers
+
+    /** For each projection {@code y = x Wᵀ + bias + Σ s (dropout(x) Aᵀ) Bᵀ [+ residual]}; x [M, K]. */
+    void linearForward(TensorView x, List<Projection> projections);
+
+    /**
+     * {@code dx = Σ dy W + s (dy B) A} over the projections, {@code dA += s (dy B)ᵀ x}, {@code dB += s dyᵀ (x Aᵀ)}, and for
+     * trainable weights {@code dW += dyᵀ x}, {@code dbias += Σ dy}.
+     *
+     * @param dx [M, K]; null where nothing before this layer is trained
+     */
+    void linearBackward(TensorView x, List<Projection> projections, @Nullable Tensor dx);
+
+    // ---- the rest of a decoder layer
+
+    /**
+     * {@code rstd = 1 / √(mean(x²) + ε)}, {@code y = x · rstd · w} row by row.
+     *
+     * @param weight [1, d] in the compute dtype
+     * @param rstd F32 [1, M], written
+     */
+    void rmsNormForward(TensorView x, TensorView weight, float epsilon, Tensor y, Tensor rstd);
+
+    /**
+     * With {@code g = dy · w}: {@code dx = rstd · (g - x · rstd² · mean(g · x))}; {@code dw += Σ dy · x · rstd}.
+     *
+     * @param accumulate dx += instead of =; without it dx may be dy
+     * @param weightGradient F32 [1, d] or null
+     */
+    void rmsNormBackward(
+            TensorView dy,
+            TensorView x,
+            TensorView weight,
+            TensorView rstd,
+            Tensor dx,
+            boolean accumulate,
+            @Nullable Tensor weightGradient);
+
+    /**
+     * Rotates pairs (i, i + D/2) of every head in place by the angle of the row's position, as Hugging Face's Llama does:
+     * {@code x₁ ← x₁ cos - x₂ sin}, {@code x₂ ← x₂ cos + x₁ sin}.
+     *
+     * @param x [M, heads · D]
+     * @param cosSin F32 [positions, D]: D/2 cosines, then D/2 sines
+     * @param positions I32 [1, M]
+     * @param inverse rotates back, which is the backward pass
+     */
+    void rope(Tensor x, TensorView cosSin, TensorView positions, int headDim, boolean inverse);
+
+    /**
+     * {@code o = softmax(scale · q kᵀ + causal mask) v} per head and sequence.
+     *
+     * @param q [M, H · D]
+     * @param k [rows, Hkv · D]
+     * @param v [rows, Hkv · D]
+     * @param o [M, H · D], written
+     * @param logSumExp F32 [M, H]: per query and head, ln Σ exp(scores); written
+     */
+    void attentionForward(
+            AttentionShape shape,
+            Sequences sequences,
+            TensorView q,
+            TensorView k,
+            TensorView v,
+            Tensor o,
+            Tensor logSumExp);
+
+    /** Gradients of {@link #attentionForward}; the probabilities are computed again from logSumExp. dO may not overlap. */
+    void attentionBackward(
+            AttentionShape shape,
+            Sequences sequences,
+            TensorView q,
+            TensorView k,
+            TensorView v,
+            TensorView o,
+            TensorView logSumExp,
+            TensorView dO,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv);
+
+    /** {@code y = silu(gate) · up} with {@code silu(g) = g / (1 + e⁻ᵍ)}. */
+    void swigluForward(TensorView gate, TensorView up, Tensor y);
+
+    /** {@code dgate = dy · up · σ(g) (1 + g (1 - σ(g)))}, {@code dup = dy · silu(g)}. dgate may be gate, dup may be up. */
+    void swigluBackward(TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup);
+
+    /**
+     * Softmax cross-entropy by rows: {@code loss = ln Σ exp(logits) - logits[target]} and
+     * {@code dlogits = gradScale · (softmax(logits) - onehot(target))}.
+     *
+     * @param logits F32 [M, V]
+     * @param targets I32 [1, M]
+     * @param losses F32 [1, M], written
+     * @param dlogits [M, V] in the compute dtype, or null for the loss alone; may be logits
+     */
+    void crossEntropy(TensorView logits, TensorView targets, float gradScale, Tensor losses, @Nullable Tensor dlogits);
+
+    // ---- optimizer, over flat float32 buffers [1, n]
+
+    /** {@code result[0] = Σ x²}, in a fixed order; result F32 [1, 1]. */
+    void sumOfSquares(TensorView x, Tensor result);
+
+    /**
+     * One AdamW step. Where Σg² is not finite nothing is changed, so that a failed step leaves the last good weights.
+     *
+     * @param sumOfSquares F32 [1, 1]: Σ over all gradients, for clipping
+     */
+    void adamW(
+            AdamW parameters,
+            Tensor values,
+            TensorView gradients,
+            Tensor moment1,
+            Tensor moment2,
+            TensorView sumOfSquares);
+
+    @Override
+    void close();
+}
