@@ -3,7 +3,8 @@
     python scripts/reference/make_parity_fixtures.py [CASE ...]
 
 Each case is a tiny random model, a LoRA configuration and a training run, and becomes a folder under
-java/graft-core/src/test/resources/parity/ (see README.md for what lies in it). Output is deterministic for given
+java/graft-core/src/test/resources/parity/ (see README.md for what lies in it). Without arguments it makes all cases
+and peft-files/ beside them. Output is deterministic for given
 versions of torch, transformers and peft on one kind of processor.
 """
 
@@ -11,9 +12,9 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 if os.environ.get("PYTHONHASHSEED") != "0":
@@ -24,11 +25,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import peft
 import torch
 import transformers
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from transformers import AutoModelForCausalLM
 
+from parity_cases import CASES, PEFT_FILES
 from reference_training import (
     IGNORED,
     chunks,
@@ -40,67 +42,12 @@ from reference_training import (
     train,
 )
 
-PARITY = Path(__file__).resolve().parents[2] / "java/graft-core/src/test/resources/parity"
+RESOURCES = Path(__file__).resolve().parents[2] / "java/graft-core/src/test/resources"
+PARITY = RESOURCES / "parity"
 NEW_TOKENS = 12
 PROMPT_LENGTH = 5
 MIN_GREEDY_MARGIN = 0.01
 """Smallest gap between the two best logits of a greedy step: wide enough that rounding cannot change the choice."""
-
-TRAIN_DEFAULTS = {
-    "batch_size": 3,
-    "grad_accum": 1,
-    "steps": 12,
-    "lr": 5e-3,
-    "schedule": "constant",
-    "warmup_steps": 0,
-    "weight_decay": 0.0,
-    "clip_norm": 1.0,
-}
-
-
-@dataclass
-class Case:
-    name: str
-    about: str
-    config: transformers.PreTrainedConfig
-    lora: dict
-    train: dict = field(default_factory=dict)
-    lengths: tuple = (7, 13, 9, 5, 17, 11, 8, 14, 6, 10)
-    """Row lengths of data.jsonl."""
-    weight_dtype: torch.dtype = torch.float32
-    max_shard_size: str = "50GB"
-    transformers4_config: bool = False
-    seed: int = 0
-
-    @property
-    def flags(self):
-        return {**TRAIN_DEFAULTS, **self.train}
-
-
-def llama(**changes):
-    sizes = dict(
-        vocab_size=101,
-        hidden_size=40,
-        intermediate_size=72,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        initializer_range=0.15,
-        rms_norm_eps=1e-5,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-    )
-    return LlamaConfig(**{**sizes, **changes})
-
-
-CASES = [
-    Case(
-        "llama_basic",
-        "Llama, LoRA on q and v, constant learning rate",
-        llama(),
-        dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]),
-    ),
-]
 
 
 def randomize(model, generator):
@@ -200,18 +147,11 @@ def lora_modules(adapted):
     }
 
 
-def check_greedy_margin(case, model, prompt, tokens):
+def check_greedy(case, tokens, margin):
     """Fails where two tokens are nearly as likely, or where an end token would stop a generator early."""
-    ids = list(prompt)
-    smallest = float("inf")
-    for token in tokens:
-        best = last_logits(model, ids).topk(2).values
-        smallest = min(smallest, (best[0] - best[1]).item())
-        ids.append(token)
     ends = case.config.eos_token_id
-    if smallest < MIN_GREEDY_MARGIN or set(tokens) & set(ends if isinstance(ends, list) else [ends]):
-        raise SystemExit(f"{case.name}: greedy tokens {tokens}, margin {smallest:.4f}: choose another seed")
-    return smallest
+    if margin < MIN_GREEDY_MARGIN or set(tokens) & set(ends if isinstance(ends, list) else [ends]):
+        raise SystemExit(f"{case.name}: greedy tokens {tokens}, margin {margin:.4f}: choose another seed")
 
 
 def rounding_spread(case_folder, rows, flags, metrics, final):
@@ -226,6 +166,13 @@ def rounding_spread(case_folder, rows, flags, metrics, final):
         ),
         "max_adapter_difference": max((final[n] - tensors[n]).abs().max().item() for n in final),
     }
+
+
+def compact_json(value):
+    """Indented JSON with lists of numbers and the objects of lists on one line each."""
+    text = json.dumps(value, indent=2)
+    text = re.sub(r"\[[^\[\]{}\"]*\]", lambda m: re.sub(r"\s+", " ", m[0]).replace("[ ", "[").replace(" ]", "]"), text)
+    return re.sub(r"(?<=\n    )\{[^\[\]{}]*\}", lambda m: re.sub(r"\s+", " ", m[0]), text)
 
 
 def make_case(case):
@@ -262,9 +209,9 @@ def make_case(case):
     final = load_adapted(folder, "adapter_final").eval()
     first_ids = rows[0]["input_ids"]
     prompt = first_ids[:PROMPT_LENGTH]
-    tokens = greedy(final, prompt, NEW_TOKENS)
-    uncached = greedy(final, prompt, NEW_TOKENS, use_cache=False)
-    margin = check_greedy_margin(case, final, prompt, uncached)
+    tokens, margin = greedy(final, prompt, NEW_TOKENS)
+    uncached, uncached_margin = greedy(final, prompt, NEW_TOKENS, use_cache=False)
+    check_greedy(case, tokens + uncached, min(margin, uncached_margin))
     logits = last_logits(final, first_ids)
     vocabulary_ids = [round(i * (case.config.vocab_size - 1) / 7) for i in range(8)]
 
@@ -295,13 +242,13 @@ def make_case(case):
             "prompt_ids": prompt,
             "new_tokens": tokens,
             "new_tokens_without_cache": uncached,
-            "smallest_margin": margin,
+            "smallest_margin": min(margin, uncached_margin),
         },
     }
     expected["rounding_spread"] = rounding_spread(folder, rows, flags, metrics, adapter_tensors(final))
     merged = final.merge_and_unload()
     expected["merged_eval_loss"] = eval_loss(merged, rows, flags["batch_size"])
-    (folder / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+    (folder / "expected.json").write_text(compact_json(expected) + "\n")
 
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
     spread = expected["rounding_spread"]
@@ -314,9 +261,21 @@ def make_case(case):
     )
 
 
+def make_peft_files():
+    """Freshly initialised adapters of llama_basic's model, to compare names, metadata and adapter_config.json with."""
+    folder = RESOURCES / "peft-files"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, lora in PEFT_FILES.items():
+        torch.manual_seed(7)
+        model = load_base(PARITY / "llama_basic" / "model")
+        model.name_or_path = "example/tiny-llama"
+        (folder / name).mkdir(parents=True)
+        save_adapter(get_peft_model(model, LoraConfig(**lora)), folder / name)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", help="cases to make (default: all)")
+    parser.add_argument("cases", nargs="*", help="cases to make (default: all, and peft-files)")
     names = parser.parse_args().cases
     unknown = set(names) - {case.name for case in CASES}
     if unknown:
@@ -328,6 +287,8 @@ def main():
     for case in CASES:
         if not names or case.name in names:
             make_case(case)
+    if not names:
+        make_peft_files()
 
 
 if __name__ == "__main__":

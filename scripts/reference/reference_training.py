@@ -152,16 +152,21 @@ def last_logits(model, ids):
 
 @torch.no_grad()
 def greedy(model, prompt, count, use_cache=True):
-    """Greedy continuation of exactly `count` tokens (end tokens do not stop it), by transformers' generate()."""
+    """Greedy continuation of exactly `count` tokens by transformers' generate(), end tokens notwithstanding.
+
+    Returns the new tokens and the smallest gap between the best and the second-best logit over all steps.
+    """
     ids = torch.tensor([prompt])
     out = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
         do_sample=False,
-        min_new_tokens=None,
         max_new_tokens=count,
         eos_token_id=None,
         pad_token_id=PAD_ID,
         use_cache=use_cache,
+        return_dict_in_generate=True,
+        output_logits=True,
     )
-    return out[0, len(prompt) :].tolist()
+    best = torch.cat(out.logits).topk(2).values
+    return out.sequences[0, len(prompt) :].tolist(), (best[:, 0] - best[:, 1]).min().item()
