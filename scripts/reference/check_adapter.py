@@ -2,9 +2,9 @@
 
     python scripts/reference/check_adapter.py MODEL_DIR ADAPTER_DIR [DATA.jsonl]
 
-Prints the loss over the data of the base, of the adapted and of the merged model (float32, mean over unmasked targets),
-and a greedy continuation. DATA.jsonl is pre-tokenised: {"input_ids": [...], "labels": [...]} a line. Exit status 1 where
-PEFT would load the adapter only in part: it merely warns of tensors that are missing, left over or of another shape.
+Prints the loss over the data of the base, the adapted and the merged model (float32, mean over unmasked targets), and a
+greedy continuation. DATA.jsonl is pre-tokenised: {"input_ids": [...], "labels": [...]} a line. Exit status 1 where PEFT
+would load the adapter only in part: it merely warns of tensors that are missing or left over.
 """
 
 import argparse

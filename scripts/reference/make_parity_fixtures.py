@@ -4,8 +4,8 @@
 
 Each case is a tiny random model, a LoRA configuration and a training run, and becomes a folder under
 java/graft-core/src/test/resources/parity/ (see README.md for what lies in it). Without arguments it makes all cases
-and peft-files/ beside them. Output is deterministic for given
-versions of torch, transformers and peft on one kind of processor.
+and peft-files/ beside them. Output is deterministic for given versions of torch, transformers and peft on one kind of
+processor.
 """
 
 import argparse
@@ -175,25 +175,9 @@ def compact_json(value):
     return re.sub(r"(?<=\n    )\{[^\[\]{}]*\}", lambda m: re.sub(r"\s+", " ", m[0]), text)
 
 
-def make_case(case):
-    folder = PARITY / case.name
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    flags = case.flags
-    generator = torch.Generator().manual_seed(1000 + case.seed)
-    torch.manual_seed(case.seed)
-
-    save_model(case, folder / "model", generator)
-    rows = make_rows(case, generator)
-    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert all(target_count(batch) > 0 for batch in chunks(rows, flags["batch_size"]))
-
-    base = load_base(folder / "model")
-    base_loss = eval_loss(base, rows, flags["batch_size"])
-    save_adapter(adapt(base, case.lora, generator), folder / "adapter_init")
-
+def train_and_save(folder, rows, flags):
+    """Trains adapter_init, writes adapter_final and the gradients of step 1; returns the metrics and the gradients."""
     adapted = load_adapted(folder, "adapter_init")
-    init_loss = eval_loss(adapted, rows, flags["batch_size"])
     gradients = {}
 
     def keep_first_gradients(step):
@@ -205,36 +189,20 @@ def make_case(case):
     metrics = train(adapted, rows, flags, after_backward=keep_first_gradients)
     save_adapter(adapted, folder / "adapter_final")
     save_file(gradients, folder / "gradients_step1.safetensors", metadata={"format": "pt"})
+    return metrics, gradients
 
-    final = load_adapted(folder, "adapter_final").eval()
-    first_ids = rows[0]["input_ids"]
-    prompt = first_ids[:PROMPT_LENGTH]
-    tokens, margin = greedy(final, prompt, NEW_TOKENS)
-    uncached, uncached_margin = greedy(final, prompt, NEW_TOKENS, use_cache=False)
-    check_greedy(case, tokens + uncached, min(margin, uncached_margin))
-    logits = last_logits(final, first_ids)
+
+def logits_and_tokens(case, model, ids):
+    """Some logits after a row, and what the model continues the beginning of that row with."""
+    logits = last_logits(model, ids)
     vocabulary_ids = [round(i * (case.config.vocab_size - 1) / 7) for i in range(8)]
-
-    expected = {
-        "about": case.about,
-        "versions": {
-            "torch": torch.__version__.split("+")[0],
-            "transformers": transformers.__version__,
-            "peft": peft.__version__,
-        },
-        "train": {**flags, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
-        "trainable_parameters": sum(p.numel() for p in final.parameters() if p.requires_grad),
-        "matched_modules": list(lora_modules(final)),
-        "module_ranks": {name: lora["rank"] for name, lora in lora_modules(final).items()},
-        "module_scalings": {name: lora["scaling"] for name, lora in lora_modules(final).items()},
-        "target_tokens": target_count(rows),
-        "base_eval_loss": base_loss,
-        "init_eval_loss": init_loss,
-        "steps": metrics,
-        "step1_gradient_norms": {name: gradients[name].norm().item() for name in sorted(gradients)},
-        "final_eval_loss": eval_loss(final, rows, flags["batch_size"]),
+    prompt = ids[:PROMPT_LENGTH]
+    tokens, margin = greedy(model, prompt, NEW_TOKENS)
+    uncached, uncached_margin = greedy(model, prompt, NEW_TOKENS, use_cache=False)
+    check_greedy(case, tokens + uncached, min(margin, uncached_margin))
+    return {
         "final_last_logits": {
-            "input_ids": first_ids,
+            "input_ids": ids,
             "vocabulary_ids": vocabulary_ids,
             "logits": [logits[i].item() for i in vocabulary_ids],
         },
@@ -245,18 +213,62 @@ def make_case(case):
             "smallest_margin": min(margin, uncached_margin),
         },
     }
-    expected["rounding_spread"] = rounding_spread(folder, rows, flags, metrics, adapter_tensors(final))
-    merged = final.merge_and_unload()
-    expected["merged_eval_loss"] = eval_loss(merged, rows, flags["batch_size"])
-    (folder / "expected.json").write_text(compact_json(expected) + "\n")
 
+
+def make_case(case):
+    folder = PARITY / case.name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    flags, batch_size = case.flags, case.flags["batch_size"]
+    generator = torch.Generator().manual_seed(1000 + case.seed)
+    torch.manual_seed(case.seed)
+
+    save_model(case, folder / "model", generator)
+    rows = make_rows(case, generator)
+    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert all(target_count(batch) > 0 for batch in chunks(rows, batch_size))
+
+    base = load_base(folder / "model")
+    base_loss = eval_loss(base, rows, batch_size)
+    save_adapter(adapt(base, case.lora, generator), folder / "adapter_init")
+    init_loss = eval_loss(load_adapted(folder, "adapter_init"), rows, batch_size)
+    metrics, gradients = train_and_save(folder, rows, flags)
+
+    final = load_adapted(folder, "adapter_final").eval()
+    modules = lora_modules(final)
+    expected = {
+        "about": case.about,
+        "versions": {
+            "torch": torch.__version__.split("+")[0],
+            "transformers": transformers.__version__,
+            "peft": peft.__version__,
+        },
+        "train": {**flags, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        "trainable_parameters": sum(p.numel() for p in final.parameters() if p.requires_grad),
+        "matched_modules": list(modules),
+        "module_ranks": {name: lora["rank"] for name, lora in modules.items()},
+        "module_scalings": {name: lora["scaling"] for name, lora in modules.items()},
+        "target_tokens": target_count(rows),
+        "base_eval_loss": base_loss,
+        "init_eval_loss": init_loss,
+        "steps": metrics,
+        "step1_gradient_norms": {name: gradients[name].norm().item() for name in sorted(gradients)},
+        "final_eval_loss": eval_loss(final, rows, batch_size),
+        **logits_and_tokens(case, final, rows[0]["input_ids"]),
+        "rounding_spread": rounding_spread(folder, rows, flags, metrics, adapter_tensors(final)),
+    }
+    expected["merged_eval_loss"] = eval_loss(final.merge_and_unload(), rows, batch_size)
+    (folder / "expected.json").write_text(compact_json(expected) + "\n")
+    report(folder, expected)
+
+
+def report(folder, expected):
     size = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-    spread = expected["rounding_spread"]
     print(
-        f"{case.name:20s} {size / 1024:6.0f} KB  loss: base {base_loss:.4f} init {init_loss:.4f} "
-        f"final {expected['final_eval_loss']:.4f}  margin {margin:.3f}  "
-        f"spread {spread['max_loss_difference']:.1e} / {spread['max_adapter_difference']:.1e}  "
-        f"{'' if tokens == uncached else 'cache changes the tokens'}",
+        f"{folder.name:20s} {size / 1024:4.0f} KB  loss: base {expected['base_eval_loss']:.4f} "
+        f"init {expected['init_eval_loss']:.4f} final {expected['final_eval_loss']:.4f}  "
+        f"greedy margin {expected['greedy']['smallest_margin']:.3f}  "
+        f"rounding {expected['rounding_spread']['max_adapter_difference']:.1e}",
         flush=True,
     )
 

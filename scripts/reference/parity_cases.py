@@ -182,7 +182,7 @@ CASES = [
     ),
     Case(
         "llama_tf4_spelling",
-        "Llama 3.1 with config.json as transformers 4 spells it (torch_dtype, rope_theta, rope_scaling), two end tokens",
+        "Llama 3.1 with config.json as transformers 4 writes it (torch_dtype, rope_scaling), two end tokens",
         llama(hidden_size=48, rope_parameters=LLAMA3_ROPE, eos_token_id=[2, 3]),
         dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"]),
         lengths=(23, 37, 15, 5, 30, 41, 8, 19, 26, 34),
@@ -195,7 +195,10 @@ CASES = [
         dict(
             r=4,
             lora_alpha=8,
-            target_modules=["q_proj", "v_proj", "down_proj", "layers.1.mlp.gate_proj", "model.layers.0.self_attn.o_proj"],
+            target_modules=[
+                *("q_proj", "v_proj", "down_proj"),
+                *("layers.1.mlp.gate_proj", "model.layers.0.self_attn.o_proj"),
+            ],
             rank_pattern={r"layers\.[1-9]\.self_attn\.v_proj": 2, "mlp.(down|gate)_proj": 5, "v_proj": 7},
             alpha_pattern={"^model.layers.0.mlp.down_proj": 3, r"layers\.0\..*_proj": 20, "q_proj": 12},
         ),
@@ -234,7 +237,9 @@ PEFT_FILES = {
     # What LoraConfig() alone gives: no task_type, so that PEFT notes the base model's class in auto_mapping.
     "bare": dict(),
     "default": dict(task_type="CAUSAL_LM"),
-    "gaussian": dict(task_type="CAUSAL_LM", r=16, lora_alpha=32, init_lora_weights="gaussian", target_modules=ATTENTION),
+    "gaussian": dict(
+        task_type="CAUSAL_LM", r=16, lora_alpha=32, init_lora_weights="gaussian", target_modules=ATTENTION
+    ),
     "all_linear": dict(task_type="CAUSAL_LM", r=2, target_modules="all-linear"),
     "patterns": dict(
         task_type="CAUSAL_LM",
