@@ -1,0 +1,170 @@
+package dev.graft.lora;
+
+import dev.graft.common.InputException;
+import dev.graft.engine.Engine;
+import dev.graft.io.AtomicFiles;
+import dev.graft.io.SafetensorsFile;
+import dev.graft.io.SafetensorsWriter;
+import dev.graft.io.TensorInfo;
+import dev.graft.nn.FlatParameters;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.HostFloats;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A LoRA adapter on disk, as PEFT writes and reads it: {@code adapter_config.json} and {@code adapter_model.safetensors} with keys
+ * {@code base_model.model.<module>.lora_A.weight} [r, in] and {@code .lora_B.weight} [out, r].
+ *
+ * @param folder where it was read from
+ * @param config its configuration
+ * @param weights A and B in float32, by {@code <module>.lora_A.weight} and {@code .lora_B.weight}
+ * @param shapes of the weights: rows, columns
+ * @param baseModel {@code base_model_name_or_path}; null where the file has none
+ * @param baseFingerprint of the checkpoint it was trained on; null for adapters that other tools wrote
+ */
+public record PeftAdapter(
+        Path folder,
+        LoraConfig config,
+        Map<String, float[]> weights,
+        Map<String, List<Integer>> shapes,
+        @Nullable String baseModel,
+        @Nullable Long baseFingerprint) {
+
+    public static final String CONFIG_FILE = "adapter_config.json";
+    public static final String WEIGHTS_FILE = "adapter_model.safetensors";
+
+    private static final String PREFIX = "base_model.model.";
+    private static final String FINGERPRINT_KEY = "graft_base_fingerprint";
+    private static final String A = ".lora_A.weight";
+    private static final String B = ".lora_B.weight";
+
+    /** @throws InputException where files are missing or damaged, or need what Graft does not support */
+    public static PeftAdapter read(Path folder) {
+        if (!Files.isDirectory(folder)) {
+            throw new InputException(folder + ": no such adapter folder; --adapter takes one with " + CONFIG_FILE + " and "
+                    + WEIGHTS_FILE);
+        }
+        PeftConfigFile configFile = PeftConfigFile.read(folder.resolve(CONFIG_FILE));
+        Map<String, float[]> weights = new LinkedHashMap<>();
+        Map<String, List<Integer>> shapes = new LinkedHashMap<>();
+        Path file = folder.resolve(WEIGHTS_FILE);
+        Long fingerprint;
+        try (SafetensorsFile tensors = SafetensorsFile.open(file)) {
+            for (TensorInfo info : tensors.tensors().values()) {
+                // PEFT also stores the frozen output head when it is a target
+                if (info.name().endsWith(".base_layer.weight")) {
+                    continue;
+                }
+                String name = checkedName(file, info);
+                shapes.put(name, List.of((int) (long) info.shape().get(0), (int) (long) info.shape().get(1)));
+                weights.put(
+                        name,
+                        HostFloats.read(tensors.data(info.name()), info.dtype(), 0, Math.toIntExact(info.elements())));
+            }
+            fingerprint = readFingerprint(tensors.metadata().get(FINGERPRINT_KEY));
+        }
+        return new PeftAdapter(folder, configFile.config(), weights, shapes, configFile.baseModel(), fingerprint);
+    }
+
+    private static String checkedName(Path file, TensorInfo info) {
+        boolean isLora = info.name().startsWith(PREFIX) && (info.name().endsWith(A) || info.name().endsWith(B));
+        if (!isLora || info.shape().size() != 2 || !info.dtype().isFloat()) {
+            throw new InputException(file + ": " + info.name() + " " + info.dtype() + info.shape()
+                    + " is not a LoRA A or B matrix; Graft reads plain LoRA adapters");
+        }
+        return info.name().substring(PREFIX.length());
+    }
+
+    private static @Nullable Long readFingerprint(@Nullable String text) {
+        try {
+            return text == null ? null : HexFormat.fromHexDigitsToLong(text);
+        } catch (IllegalArgumentException e) {
+            return null;
+        }
+    }
+
+    /**
+     * The modules of {@code modules} that this adapter adapts. Its configuration, its tensors and the model must agree exactly:
+     * PEFT only warns where they do not, and then runs the base model unadapted.
+     *
+     * @throws InputException naming missing, unexpected or misshapen tensors
+     */
+    public List<TargetMatcher.Match> matches(List<LinearModule> modules) {
+        List<TargetMatcher.Match> matches = TargetMatcher.select(config, modules);
+        Map<String, List<Integer>> expected = new LinkedHashMap<>();
+        for (TargetMatcher.Match match : matches) {
+            LinearModule module = match.module();
+            expected.put(module.name() + A, List.of(match.rank(), module.in()));
+            expected.put(module.name() + B, List.of(module.out(), match.rank()));
+        }
+        complain("missing tensors", expected.keySet(), shapes.keySet());
+        complain("tensors that the model has no place for", shapes.keySet(), expected.keySet());
+        expected.forEach((name, shape) -> {
+            if (!shape.equals(shapes.get(name))) {
+                throw new InputException(folder + ": " + name + " has shape " + shapes.get(name) + ", this base model needs "
+                        + shape + "; the adapter was trained on another base" + baseHint());
+            }
+        });
+        return matches;
+    }
+
+    private void complain(String what, Set<String> wanted, Set<String> present) {
+        List<String> lacking =
+                wanted.stream().filter(name -> !present.contains(name)).toList();
+        if (!lacking.isEmpty()) {
+            throw new InputException(folder + ": " + lacking.size() + " " + what + ", such as " + lacking.getFirst()
+                    + "; the adapter does not fit this base model" + baseHint());
+        }
+    }
+
+    private String baseHint() {
+        return baseModel == null ? "" : " (it names " + baseModel + ")";
+    }
+
+    /** @throws InputException where the adapter says that it was trained on other weights than these */
+    public void checkBase(long fingerprint, String baseFolder) {
+        if (baseFingerprint != null && baseFingerprint != fingerprint) {
+            throw new InputException(folder + ": trained on a base with fingerprint " + HexFormat.of().toHexDigits(baseFingerprint)
+                    + baseHint() + ", but " + baseFolder + " has " + HexFormat.of().toHexDigits(fingerprint)
+                    + "; give the right base, or --force to go on");
+        }
+    }
+
+    /**
+     * Writes an adapter: both files atomically, the weights first, so that a folder with a configuration is whole.
+     *
+     * @param baseModel {@code base_model_name_or_path}
+     * @param baseFingerprint goes into the safetensors metadata, which other readers ignore
+     */
+    public static void write(Path folder, LoraAdapter adapter, Engine engine, String baseModel, long baseFingerprint) {
+        AtomicFiles.createDirectories(folder);
+        try (Arena arena = Arena.ofConfined()) {
+            List<SafetensorsWriter.Entry> entries = new ArrayList<>();
+            for (FlatParameters.Slot slot : adapter.parameters().slots()) {
+                MemorySegment bytes = arena.allocate(4L * slot.size(), 8);
+                HostFloats.write(engine.download(adapter.parameters().value(slot)), bytes, DType.F32, 0);
+                entries.add(SafetensorsWriter.Entry.of(
+                        PREFIX + slot.name(), DType.F32, List.of((long) slot.rows(), (long) slot.cols()), bytes));
+            }
+            Map<String, String> metadata = new TreeMap<>();
+            metadata.put("format", "pt");
+            metadata.put(FINGERPRINT_KEY, HexFormat.of().toHexDigits(baseFingerprint));
+            SafetensorsWriter.write(folder.resolve(WEIGHTS_FILE), metadata, entries);
+        }
+        List<String> names = adapter.modules().stream().map(LoraModule::name).toList();
+        PeftConfigFile.write(folder.resolve(CONFIG_FILE), adapter.config(), adapter.config().targets().saved(names), baseModel);
+    }
+}

@@ -1,0 +1,101 @@
+package dev.graft.model;
+
+import dev.graft.lora.LinearModule;
+import dev.graft.nn.Linear;
+import dev.graft.nn.Weight;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The weights of a decoder-only transformer of the Llama family, put together by its {@link DecoderConfig}. It computes nothing
+ * itself: {@link DecoderPass} does, on an engine.
+ */
+public final class Decoder {
+    private static final String HEAD = "lm_head";
+
+    private final DecoderConfig config;
+    private final Weight embedding;
+    private final List<DecoderLayer> layers;
+    private final Weight finalNorm;
+    private final Linear head;
+
+    /** Takes every weight of {@link WeightShape#of} from {@code source}. */
+    public Decoder(DecoderConfig config, WeightSource source) {
+        this.config = config;
+        this.embedding = source.weight("model.embed_tokens.weight");
+        List<DecoderLayer> built = new ArrayList<>(config.layers());
+        for (int layer = 0; layer < config.layers(); layer++) {
+            built.add(layer(layer, source));
+        }
+        this.layers = List.copyOf(built);
+        this.finalNorm = source.weight("model.norm.weight");
+        this.head = new Linear(HEAD, config.tiedEmbeddings() ? embedding : source.weight(HEAD + ".weight"), null);
+    }
+
+    private DecoderLayer layer(int index, WeightSource source) {
+        String layer = "model.layers." + index + ".";
+        String attention = layer + "self_attn.";
+        boolean normalised = config.queryKeyNorm();
+        return new DecoderLayer(
+                config.attention(index),
+                source.weight(layer + "input_layernorm.weight"),
+                linear(attention + "q_proj", config.qkvBias(), source),
+                linear(attention + "k_proj", config.qkvBias(), source),
+                linear(attention + "v_proj", config.qkvBias(), source),
+                linear(attention + "o_proj", config.outputBias(), source),
+                normalised ? source.weight(attention + "q_norm.weight") : null,
+                normalised ? source.weight(attention + "k_norm.weight") : null,
+                source.weight(layer + "post_attention_layernorm.weight"),
+                linear(layer + "mlp.gate_proj", config.mlpBias(), source),
+                linear(layer + "mlp.up_proj", config.mlpBias(), source),
+                linear(layer + "mlp.down_proj", config.mlpBias(), source));
+    }
+
+    private static Linear linear(String name, boolean hasBias, WeightSource source) {
+        @Nullable Weight bias = hasBias ? source.weight(name + ".bias") : null;
+        return new Linear(name, source.weight(name + ".weight"), bias);
+    }
+
+    public DecoderConfig config() {
+        return config;
+    }
+
+    /** The linear layers that can be adapted, the output head last. */
+    public List<LinearModule> linearModules() {
+        return linearModules(config);
+    }
+
+    /** As {@link #linearModules()}, known from the configuration alone. */
+    public static List<LinearModule> linearModules(DecoderConfig config) {
+        List<LinearModule> modules = new ArrayList<>();
+        for (WeightShape shape : WeightShape.of(config)) {
+            boolean isLinear = shape.kind() == WeightShape.Kind.ATTENTION || shape.kind() == WeightShape.Kind.MLP;
+            if (isLinear && !shape.isVector()) {
+                modules.add(new LinearModule(
+                        shape.name().substring(0, shape.name().length() - ".weight".length()),
+                        shape.rows(),
+                        shape.cols(),
+                        false));
+            }
+        }
+        modules.add(new LinearModule(HEAD, config.vocabSize(), config.hiddenSize(), true));
+        return modules;
+    }
+
+    Weight embedding() {
+        return embedding;
+    }
+
+    List<DecoderLayer> layers() {
+        return layers;
+    }
+
+    Weight finalNorm() {
+        return finalNorm;
+    }
+
+    Linear head() {
+        return head;
+    }
+}

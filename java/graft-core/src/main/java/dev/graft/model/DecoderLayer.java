@@ -1,0 +1,32 @@
+package dev.graft.model;
+
+import dev.graft.engine.AttentionShape;
+import dev.graft.nn.Linear;
+import dev.graft.nn.Weight;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The weights of one decoder layer.
+ *
+ * @param queryNorm per-head norm of queries, or null where the architecture has none; keyNorm likewise
+ */
+record DecoderLayer(
+        AttentionShape attention,
+        Weight inputNorm,
+        Linear query,
+        Linear key,
+        Linear value,
+        Linear output,
+        @Nullable Weight queryNorm,
+        @Nullable Weight keyNorm,
+        Weight postNorm,
+        Linear gate,
+        Linear up,
+        Linear down) {
+
+    /** All linear layers, in checkpoint order. */
+    List<Linear> linears() {
+        return List.of(query, key, value, output, gate, up, down);
+    }
+}

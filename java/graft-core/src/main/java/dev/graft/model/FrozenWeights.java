@@ -1,0 +1,122 @@
+package dev.graft.model;
+
+import dev.graft.common.InputException;
+import dev.graft.engine.Engine;
+import dev.graft.engine.MemoryKind;
+import dev.graft.engine.MemoryPlan;
+import dev.graft.engine.Precision;
+import dev.graft.io.TensorInfo;
+import dev.graft.io.TensorStore;
+import dev.graft.nn.Weight;
+import dev.graft.tensor.Fingerprint;
+import dev.graft.tensor.TensorView;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/**
+ * A checkpoint's weights, frozen: read-only views of the mapped file, or of copies in the compute dtype where the engine cannot
+ * use the file in place. Nothing here can write them.
+ */
+public final class FrozenWeights implements WeightSource, AutoCloseable {
+    private final Engine engine;
+    private final Map<String, Weight> weights = new LinkedHashMap<>();
+
+    /** Freezes every weight of the decoder; {@link #check} should have passed. */
+    public FrozenWeights(Engine engine, TensorStore store, DecoderConfig config, Precision precision) {
+        this.engine = engine;
+        for (WeightShape shape : WeightShape.of(config)) {
+            TensorInfo info = store.info(shape.name());
+            TensorView view = engine.freeze(
+                    store.data(shape.name()), info.dtype(), shape.rows(), shape.cols(), precision.compute());
+            weights.put(shape.name(), new Weight(shape.name(), view, null));
+        }
+    }
+
+    /** @throws InputException where the checkpoint does not hold exactly the weights that the configuration needs */
+    public static void check(TensorStore store, DecoderConfig config, String where) {
+        List<WeightShape> shapes = WeightShape.of(config);
+        Set<String> names = store.names();
+        List<String> missing =
+                shapes.stream().map(WeightShape::name).filter(name -> !names.contains(name)).toList();
+        if (!missing.isEmpty()) {
+            throw new InputException(where + ": " + some(missing) + " missing from the checkpoint, though config.json calls for "
+                    + (missing.size() == 1 ? "it" : "them") + "; the files do not belong together or a shard was not copied");
+        }
+        Set<String> known = shapes.stream().map(WeightShape::name).collect(Collectors.toSet());
+        List<String> unexpected = names.stream()
+                .filter(name -> !known.contains(name) && !isHarmless(name, config))
+                .toList();
+        if (!unexpected.isEmpty()) {
+            throw new InputException(where + ": the checkpoint holds " + some(unexpected)
+                    + ", which this architecture has no place for; config.json does not describe these weights");
+        }
+        for (WeightShape shape : shapes) {
+            TensorInfo info = store.info(shape.name());
+            if (!info.shape().equals(shape.storedShape())) {
+                throw new InputException(where + ": " + shape.name() + " has shape " + info.shape() + ", config.json calls for "
+                        + shape.storedShape());
+            }
+            if (!info.dtype().isFloat()) {
+                throw new InputException(where + ": " + shape.name() + " is " + info.dtype()
+                        + "; Graft reads F32, F16 and BF16 (quantised checkpoints are not supported)");
+            }
+        }
+    }
+
+    /** What freezing allocates, and what it uses in place. */
+    public static MemoryPlan plan(Engine engine, TensorStore store, DecoderConfig config, Precision precision) {
+        long mapped = 0;
+        long copied = 0;
+        for (WeightShape shape : WeightShape.of(config)) {
+            TensorInfo info = store.info(shape.name());
+            long bytes = engine.freezeBytes(info.dtype(), info.elements(), precision.compute());
+            copied += bytes;
+            mapped += bytes == 0 ? info.byteSize() : 0;
+        }
+        MemoryPlan.Builder plan = new MemoryPlan.Builder();
+        if (mapped > 0) {
+            plan.add(MemoryKind.FROZEN_WEIGHTS, "mapped file, used in place", mapped);
+        }
+        if (copied > 0) {
+            plan.add(MemoryKind.FROZEN_WEIGHTS, "in memory", copied);
+        }
+        return plan.build();
+    }
+
+    /** Tied heads are stored by some exporters, old Llama files carry their rotary frequencies; neither is read. */
+    private static boolean isHarmless(String name, DecoderConfig config) {
+        return name.endsWith("rotary_emb.inv_freq") || (config.tiedEmbeddings() && name.equals("lm_head.weight"));
+    }
+
+    private static String some(List<String> names) {
+        int shown = Math.min(3, names.size());
+        String list = String.join(", ", names.subList(0, shown));
+        return names.size() > shown ? list + " and " + (names.size() - shown) + " more" : list;
+    }
+
+    @Override
+    public Weight weight(String name) {
+        Weight weight = weights.get(name);
+        if (weight == null) {
+            throw new IllegalArgumentException("no weight " + name);
+        }
+        return weight;
+    }
+
+    /** The fingerprint of the weights as they lie in the engine's memory now. */
+    public long residentFingerprint() {
+        return weights.entrySet().stream()
+                .mapToLong(entry -> Fingerprint.named(
+                        entry.getKey(), engine.fingerprint(entry.getValue().value())))
+                .sum();
+    }
+
+    @Override
+    public void close() {
+        weights.values().forEach(weight -> weight.value().memory().close());
+        weights.clear();
+    }
+}

@@ -1,0 +1,243 @@
+package dev.graft.model;
+
+import dev.graft.engine.Engine;
+import dev.graft.lora.LoraPass;
+import dev.graft.nn.Linear;
+import dev.graft.nn.Weight;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
+import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One decoder layer at work on M rows: two residual blocks, attention and MLP, each with its backward beside its forward.
+ *
+ * <pre>
+ *   x ─ norm ─ q,k,v ─ rope ─ attention ─ o ─(+ x)─ middle ─ norm ─ gate,up ─ swiglu ─ down ─(+ middle)─ y
+ * </pre>
+ */
+final class LayerPass {
+    private final Engine engine;
+    private final DecoderLayer layer;
+    private final LayerBuffers buffers;
+    private final DecoderBuffers shared;
+    private final BatchContext batch;
+    private final LoraPass lora;
+    private final float epsilon;
+    private final int rows;
+
+    LayerPass(
+            Engine engine,
+            DecoderLayer layer,
+            LayerBuffers buffers,
+            DecoderBuffers shared,
+            BatchContext batch,
+            LoraPass lora,
+            float epsilon) {
+        this.engine = engine;
+        this.layer = layer;
+        this.buffers = buffers;
+        this.shared = shared;
+        this.batch = batch;
+        this.lora = lora;
+        this.epsilon = epsilon;
+        this.rows = batch.rows();
+    }
+
+    /** {@code y = layer(x)}; x is the layer's own buffer. */
+    void forward(int index, Tensor y) {
+        Tensor x = head(buffers.x());
+        Tensor middle = head(buffers.middle());
+        Tensor keys = batch.newKeys(index, buffers);
+        Tensor values = batch.newValues(index, buffers);
+
+        Tensor normed = norm(x, layer.inputNorm(), buffers.inputRstd());
+        project(normed, keys, values);
+        rotate(head(buffers.query()), keys, false);
+        engine.attentionForward(
+                layer.attention(),
+                batch.sequences(),
+                head(buffers.query()),
+                batch.allKeys(index, buffers),
+                batch.allValues(index, buffers),
+                head(buffers.attended()),
+                head(buffers.logSumExp()));
+        engine.linearForward(head(buffers.attended()), List.of(lora.forward(layer.output(), middle, x)));
+
+        Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
+        engine.linearForward(
+                postNormed,
+                List.of(
+                        lora.forward(layer.gate(), head(buffers.gate()), null),
+                        lora.forward(layer.up(), head(buffers.up()), null)));
+        Tensor activated = head(shared.activated());
+        engine.swigluForward(head(buffers.gate()), head(buffers.up()), activated);
+        engine.linearForward(activated, List.of(lora.forward(layer.down(), y, middle)));
+    }
+
+    private void project(Tensor normed, Tensor keys, Tensor values) {
+        Tensor rawQuery = layer.queryNorm() == null ? buffers.query() : Objects.requireNonNull(buffers.rawQuery());
+        Tensor rawKeys = layer.keyNorm() == null ? keys : head(Objects.requireNonNull(buffers.rawKey()));
+        engine.linearForward(
+                normed,
+                List.of(
+                        lora.forward(layer.query(), head(rawQuery), null),
+                        lora.forward(layer.key(), rawKeys, null),
+                        lora.forward(layer.value(), values, null)));
+        if (layer.queryNorm() != null) {
+            normHeads(head(rawQuery), layer.queryNorm(), head(buffers.query()), buffers.queryRstd());
+        }
+        if (layer.keyNorm() != null) {
+            normHeads(rawKeys, layer.keyNorm(), keys, buffers.keyRstd());
+        }
+    }
+
+    private void rotate(Tensor queries, Tensor keys, boolean inverse) {
+        int headDim = layer.attention().headDim();
+        engine.rope(queries, shared.cosSin(), batch.positions(), headDim, inverse);
+        engine.rope(keys, shared.cosSin(), batch.positions(), headDim, inverse);
+    }
+
+    // ---- backward
+
+    /** Whether the MLP block has anything to train. */
+    boolean trainsMlp() {
+        return trains(layer.gate()) || trains(layer.up()) || trains(layer.down()) || layer.postNorm().isTrainable();
+    }
+
+    /** Whether the attention block has anything to train. */
+    boolean trainsAttention() {
+        return trainsProjections() || trains(layer.output());
+    }
+
+    private boolean trainsProjections() {
+        return trains(layer.query()) || trains(layer.key()) || trains(layer.value()) || layer.inputNorm().isTrainable();
+    }
+
+    private boolean trains(Linear linear) {
+        return linear.isTrainable() || lora.adapts(linear);
+    }
+
+    /**
+     * Backward of the MLP block. The residual gradient of the layer's output comes in and that of {@code middle} goes out, in
+     * the same buffer: what flows around the block is already there, the block adds its own.
+     *
+     * @param inputNeeded whether anything before this block is trained
+     */
+    void backwardMlp(boolean inputNeeded) {
+        DecoderBuffers.Gradients gradients = shared.gradients();
+        Tensor dResidual = head(gradients.residual());
+        Tensor middle = head(buffers.middle());
+        Tensor gate = head(buffers.gate());
+        Tensor up = head(buffers.up());
+
+        Tensor activated = head(shared.activated());
+        engine.swigluForward(gate, up, activated);
+        Tensor dActivated = head(gradients.activated());
+        engine.linearBackward(activated, List.of(lora.backward(layer.down(), dResidual)), dActivated);
+        engine.swigluBackward(dActivated, gate, up, gate, up);
+
+        Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
+        Tensor dNormed = inputNeeded || layer.postNorm().isTrainable() ? head(gradients.normed()) : null;
+        engine.linearBackward(
+                postNormed, List.of(lora.backward(layer.gate(), gate), lora.backward(layer.up(), up)), dNormed);
+        if (dNormed != null) {
+            normBackward(dNormed, middle, layer.postNorm(), buffers.postRstd(), dResidual);
+        }
+    }
+
+    /** Backward of the attention block, like {@link #backwardMlp}. */
+    void backwardAttention(int index, boolean inputNeeded) {
+        DecoderBuffers.Gradients gradients = shared.gradients();
+        Tensor dResidual = head(gradients.residual());
+        Tensor x = head(buffers.x());
+
+        boolean throughAttention = inputNeeded || trainsProjections();
+        Tensor dAttended = throughAttention ? head(gradients.attended()) : null;
+        engine.linearBackward(
+                head(buffers.attended()), List.of(lora.backward(layer.output(), dResidual)), dAttended);
+        if (dAttended == null) {
+            return;
+        }
+        Tensor dQuery = head(gradients.query());
+        Tensor dKey = head(gradients.key());
+        Tensor dValue = head(gradients.value());
+        engine.attentionBackward(
+                layer.attention(),
+                batch.sequences(),
+                head(buffers.query()),
+                batch.allKeys(index, buffers),
+                batch.allValues(index, buffers),
+                head(buffers.attended()),
+                head(buffers.logSumExp()),
+                dAttended,
+                dQuery,
+                dKey,
+                dValue);
+        rotate(dQuery, dKey, true);
+        normHeadsBackward(dQuery, layer.queryNorm(), buffers.rawQuery(), buffers.queryRstd());
+        normHeadsBackward(dKey, layer.keyNorm(), buffers.rawKey(), buffers.keyRstd());
+
+        Tensor normed = norm(x, layer.inputNorm(), buffers.inputRstd());
+        Tensor dNormed = inputNeeded || layer.inputNorm().isTrainable() ? head(gradients.normed()) : null;
+        engine.linearBackward(
+                normed,
+                List.of(
+                        lora.backward(layer.query(), dQuery),
+                        lora.backward(layer.key(), dKey),
+                        lora.backward(layer.value(), dValue)),
+                dNormed);
+        if (dNormed != null) {
+            normBackward(dNormed, x, layer.inputNorm(), buffers.inputRstd(), dResidual);
+        }
+    }
+
+    // ---- norms
+
+    private Tensor norm(TensorView x, Weight weight, Tensor rstd) {
+        Tensor y = head(shared.normed());
+        engine.rmsNormForward(x, weight.value(), epsilon, y, rstd.columns(0, rows));
+        return y;
+    }
+
+    private void normBackward(Tensor dy, TensorView x, Weight weight, Tensor rstd, Tensor dResidual) {
+        engine.rmsNormBackward(
+                dy, x, weight.value(), rstd.columns(0, rows), dResidual, true, weight.gradient());
+    }
+
+    private void normHeads(Tensor raw, Weight weight, Tensor y, @Nullable Tensor rstd) {
+        engine.rmsNormForward(
+                byHead(raw), weight.value(), epsilon, byHead(y), headRstd(raw, Objects.requireNonNull(rstd)));
+    }
+
+    private void normHeadsBackward(
+            Tensor gradient, @Nullable Weight weight, @Nullable Tensor raw, @Nullable Tensor rstd) {
+        if (weight == null) {
+            return;
+        }
+        Tensor x = head(Objects.requireNonNull(raw));
+        Tensor dx = byHead(gradient);
+        engine.rmsNormBackward(
+                dx,
+                byHead(x),
+                weight.value(),
+                headRstd(x, Objects.requireNonNull(rstd)),
+                dx,
+                false,
+                weight.gradient());
+    }
+
+    private Tensor byHead(Tensor x) {
+        int headDim = layer.attention().headDim();
+        return x.reshape(x.rows() * (x.cols() / headDim), headDim);
+    }
+
+    private Tensor headRstd(Tensor x, Tensor rstd) {
+        return rstd.columns(0, x.rows() * (x.cols() / layer.attention().headDim()));
+    }
+
+    private Tensor head(Tensor buffer) {
+        return buffer.rows(0, rows);
+    }
+}

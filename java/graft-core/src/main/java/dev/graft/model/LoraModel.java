@@ -1,0 +1,67 @@
+package dev.graft.model;
+
+import dev.graft.engine.Engine;
+import dev.graft.engine.Precision;
+import dev.graft.lora.AdapterRange;
+import dev.graft.lora.LoraAdapter;
+import dev.graft.lora.LoraPass;
+import dev.graft.lora.PeftAdapter;
+import dev.graft.nn.FlatParameters;
+import java.nio.file.Path;
+import java.util.List;
+
+/** A frozen model with one adapter attached. */
+public final class LoraModel implements Trainable {
+    private final PretrainedModel base;
+    private final LoraAdapter adapter;
+
+    LoraModel(PretrainedModel base, LoraAdapter adapter) {
+        this.base = base;
+        this.adapter = adapter;
+    }
+
+    public PretrainedModel base() {
+        return base;
+    }
+
+    public LoraAdapter adapter() {
+        return adapter;
+    }
+
+    @Override
+    public Engine engine() {
+        return base.engine();
+    }
+
+    @Override
+    public Precision precision() {
+        return base.precision();
+    }
+
+    @Override
+    public Decoder decoder() {
+        return base.decoder();
+    }
+
+    @Override
+    public FlatParameters parameters() {
+        return adapter.parameters();
+    }
+
+    @Override
+    public List<LoraAdapter> adapters() {
+        return List.of(adapter);
+    }
+
+    @Override
+    public LoraPass pass(DecoderBuffers buffers, int rows, boolean training, long seed, int microStep) {
+        return new LoraPass(
+                List.of(new AdapterRange(adapter, 0, rows)), buffers.lora(), training, seed, microStep);
+    }
+
+    /** Writes {@code adapter_config.json} and {@code adapter_model.safetensors} as PEFT does. */
+    @Override
+    public void save(Path folder) {
+        PeftAdapter.write(folder, adapter, engine(), base.folder().toString(), base.fingerprint());
+    }
+}

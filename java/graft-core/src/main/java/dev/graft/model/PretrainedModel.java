@@ -1,0 +1,166 @@
+package dev.graft.model;
+
+import dev.graft.common.InputException;
+import dev.graft.engine.Allocator;
+import dev.graft.engine.Engine;
+import dev.graft.engine.Precision;
+import dev.graft.engine.Workspace;
+import dev.graft.io.Checkpoint;
+import dev.graft.lora.LoraAdapter;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.TargetMatcher;
+import dev.graft.tensor.Fingerprint;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A Hugging Face checkpoint, opened on an engine with all weights frozen. The starting point of everything:
+ *
+ * <pre>{@code
+ * try (Engine engine = Engines.open("auto");
+ *         PretrainedModel model = PretrainedModel.load(folder, engine, Precision.BF16)) {
+ *     LoraModel adapted = model.attach(LoraConfig.builder().rank(16).build(), 0);
+ *     …
+ * }
+ * }</pre>
+ */
+public final class PretrainedModel implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(PretrainedModel.class);
+
+    private final Path folder;
+    private final Engine engine;
+    private final Precision precision;
+    private final Checkpoint checkpoint;
+    private final FrozenWeights weights;
+    private final Decoder decoder;
+    private final Workspace workspace;
+    private @Nullable Long fingerprint;
+
+    private PretrainedModel(
+            Path folder, Engine engine, Precision precision, Checkpoint checkpoint, DecoderConfig config) {
+        this.folder = folder;
+        this.engine = engine;
+        this.precision = precision;
+        this.checkpoint = checkpoint;
+        this.weights = new FrozenWeights(engine, checkpoint, config, precision);
+        this.decoder = new Decoder(config, weights);
+        this.workspace = new Workspace(engine);
+    }
+
+    /**
+     * Opens a model folder: {@code config.json} and {@code model.safetensors}, or shards with their index.
+     *
+     * @param precision where the engine does not compute in bf16 on this machine, float32 is taken and a warning logged
+     * @throws InputException where files are missing, damaged, or describe a model that is not supported
+     */
+    public static PretrainedModel load(Path folder, Engine engine, Precision precision) {
+        DecoderConfig config = ConfigReader.read(folder);
+        Checkpoint checkpoint = Checkpoint.open(folder);
+        try {
+            FrozenWeights.check(checkpoint, config, folder.toString());
+            return new PretrainedModel(folder, engine, supported(engine, precision), checkpoint, config);
+        } catch (RuntimeException e) {
+            checkpoint.close();
+            throw e;
+        }
+    }
+
+    /** {@code wanted}, or float32 with a warning where the engine cannot. */
+    public static Precision supported(Engine engine, Precision wanted) {
+        if (engine.supports(wanted)) {
+            return wanted;
+        }
+        log.warn("this machine has no {} instructions; computing in float32 instead", wanted);
+        return Precision.F32;
+    }
+
+    public Path folder() {
+        return folder;
+    }
+
+    public Engine engine() {
+        return engine;
+    }
+
+    /** The precision in use. */
+    public Precision precision() {
+        return precision;
+    }
+
+    public DecoderConfig config() {
+        return decoder.config();
+    }
+
+    public Decoder decoder() {
+        return decoder;
+    }
+
+    /** The mapped files. */
+    public Checkpoint checkpoint() {
+        return checkpoint;
+    }
+
+    /** The fingerprint of the stored weights, which ties an adapter to its base. Reads the whole checkpoint, once. */
+    public synchronized long fingerprint() {
+        if (fingerprint == null) {
+            fingerprint = storedFingerprint();
+        }
+        return fingerprint;
+    }
+
+    private long storedFingerprint() {
+        return WeightShape.of(config()).parallelStream()
+                .mapToLong(shape ->
+                        Fingerprint.named(shape.name(), Fingerprint.of(checkpoint.data(shape.name()))))
+                .sum();
+    }
+
+    /** The fingerprint of the weights in the engine's memory now; a run that froze them ends with the one it began with. */
+    public long residentFingerprint() {
+        return weights.residentFingerprint();
+    }
+
+    /**
+     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero.
+     *
+     * @throws InputException where a target pattern matches nothing
+     */
+    public LoraModel attach(LoraConfig config, long seed) {
+        LoraAdapter adapter = newAdapter(config, workspace, true);
+        adapter.initialise(engine, seed);
+        return new LoraModel(this, adapter);
+    }
+
+    /**
+     * Attaches a saved adapter.
+     *
+     * @param training whether it is to be trained further
+     */
+    public LoraModel attach(PeftAdapter saved, boolean training) {
+        return attach(saved, saved.config(), training);
+    }
+
+    /** As {@link #attach(PeftAdapter, boolean)}, with another dropout than the saved one. */
+    public LoraModel attach(PeftAdapter saved, LoraConfig config, boolean training) {
+        LoraAdapter adapter = LoraAdapter.create(
+                config, saved.matches(decoder.linearModules()), workspace, precision, training);
+        adapter.setWeights(engine, saved.weights());
+        return new LoraModel(this, adapter);
+    }
+
+    /** An adapter of this model's shape, not yet initialised, from any allocator: also a planning one. */
+    public LoraAdapter newAdapter(LoraConfig config, Allocator allocator, boolean training) {
+        return LoraAdapter.create(
+                config, TargetMatcher.match(config, decoder.linearModules()), allocator, precision, training);
+    }
+
+    @Override
+    public void close() {
+        workspace.close();
+        weights.close();
+        checkpoint.close();
+    }
+}
