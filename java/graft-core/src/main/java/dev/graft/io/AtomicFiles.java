@@ -33,6 +33,15 @@ public final class AtomicFiles {
 
     private AtomicFiles() {}
 
+    /** Makes {@code folder} and what is missing above it; nothing where it is there already. */
+    public static void createDirectories(Path folder) {
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw Faults.writing(folder, e);
+        }
+    }
+
     /** Replaces {@code file} by what {@code body} writes; the stream is buffered, and closing it is allowed but not needed. */
     public static void write(Path file, IOConsumer<? super OutputStream> body) {
         writeChannel(file, channel -> {

@@ -20,8 +20,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,8 +52,8 @@ public record PeftAdapter(
     /** @throws InputException where files are missing or damaged, or need what Graft does not support */
     public static PeftAdapter read(Path folder) {
         if (!Files.isDirectory(folder)) {
-            throw new InputException(folder + ": no such adapter folder; --adapter takes one with " + CONFIG_FILE + " and "
-                    + WEIGHTS_FILE);
+            throw new InputException(folder + ": no such adapter folder; --adapter takes one with " + CONFIG_FILE
+                    + " and " + WEIGHTS_FILE);
         }
         PeftConfigFile configFile = PeftConfigFile.read(folder.resolve(CONFIG_FILE));
         Map<String, float[]> weights = new LinkedHashMap<>();
@@ -69,7 +67,8 @@ public record PeftAdapter(
                     continue;
                 }
                 String name = checkedName(file, info);
-                shapes.put(name, List.of((int) (long) info.shape().get(0), (int) (long) info.shape().get(1)));
+                shapes.put(name, List.of((int) (long) info.shape().get(0), (int)
+                        (long) info.shape().get(1)));
                 weights.put(
                         name,
                         HostFloats.read(tensors.data(info.name()), info.dtype(), 0, Math.toIntExact(info.elements())));
@@ -80,7 +79,8 @@ public record PeftAdapter(
     }
 
     private static String checkedName(Path file, TensorInfo info) {
-        boolean isLora = info.name().startsWith(PREFIX) && (info.name().endsWith(A) || info.name().endsWith(B));
+        boolean isLora = info.name().startsWith(PREFIX)
+                && (info.name().endsWith(A) || info.name().endsWith(B));
         if (!isLora || info.shape().size() != 2 || !info.dtype().isFloat()) {
             throw new InputException(file + ": " + info.name() + " " + info.dtype() + info.shape()
                     + " is not a LoRA A or B matrix; Graft reads plain LoRA adapters");
@@ -114,8 +114,9 @@ public record PeftAdapter(
         complain("tensors that the model has no place for", shapes.keySet(), expected.keySet());
         expected.forEach((name, shape) -> {
             if (!shape.equals(shapes.get(name))) {
-                throw new InputException(folder + ": " + name + " has shape " + shapes.get(name) + ", this base model needs "
-                        + shape + "; the adapter was trained on another base" + baseHint());
+                throw new InputException(
+                        folder + ": " + name + " has shape " + shapes.get(name) + ", this base model needs " + shape
+                                + "; the adapter was trained on another base" + baseHint());
             }
         });
         return matches;
@@ -137,8 +138,10 @@ public record PeftAdapter(
     /** @throws InputException where the adapter says that it was trained on other weights than these */
     public void checkBase(long fingerprint, String baseFolder) {
         if (baseFingerprint != null && baseFingerprint != fingerprint) {
-            throw new InputException(folder + ": trained on a base with fingerprint " + HexFormat.of().toHexDigits(baseFingerprint)
-                    + baseHint() + ", but " + baseFolder + " has " + HexFormat.of().toHexDigits(fingerprint)
+            throw new InputException(folder + ": trained on a base with fingerprint "
+                    + HexFormat.of().toHexDigits(baseFingerprint)
+                    + baseHint() + ", but " + baseFolder + " has "
+                    + HexFormat.of().toHexDigits(fingerprint)
                     + "; give the right base, or --force to go on");
         }
     }
@@ -165,6 +168,10 @@ public record PeftAdapter(
             SafetensorsWriter.write(folder.resolve(WEIGHTS_FILE), metadata, entries);
         }
         List<String> names = adapter.modules().stream().map(LoraModule::name).toList();
-        PeftConfigFile.write(folder.resolve(CONFIG_FILE), adapter.config(), adapter.config().targets().saved(names), baseModel);
+        PeftConfigFile.write(
+                folder.resolve(CONFIG_FILE),
+                adapter.config(),
+                adapter.config().targets().saved(names),
+                baseModel);
     }
 }

@@ -73,8 +73,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
     static void write(Path file, LoraConfig config, ModulePattern targets, String baseModel) {
         Map<String, @Nullable Object> json = new TreeMap<>();
         NULL_FIELDS.forEach(field -> json.put(field, null));
-        for (String field : List.of(
-                "ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
+        for (String field : List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
             json.put(field, false);
         }
         Map<String, Object> alphas = new LinkedHashMap<>();
@@ -152,7 +151,9 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                 }
             }
             if (isUsed(json.path("layers_to_transform"))) {
-                throw bad("layers_to_transform", "is not supported; list the full module names in target_modules instead");
+                throw bad(
+                        "layers_to_transform",
+                        "is not supported; list the full module names in target_modules instead");
             }
             json.fieldNames().forEachRemaining(field -> {
                 if (!KnownFields.NAMES.contains(field)) {
@@ -178,7 +179,8 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                     default ->
                         throw bad(
                                 "init_lora_weights",
-                                "'" + value.asText() + "' changes the base model; convert the adapter to plain LoRA first");
+                                "'" + value.asText()
+                                        + "' changes the base model; convert the adapter to plain LoRA first");
                 };
             }
             return AdapterInit.KAIMING;
@@ -226,10 +228,28 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
             java.util.Set<String> names = new java.util.HashSet<>(NULL_FIELDS);
             names.addAll(UNSUPPORTED);
             names.addAll(List.of(
-                    "alpha_pattern", "base_model_name_or_path", "bias", "ensure_weight_tying", "exclude_modules",
-                    "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform", "loftq_config",
-                    "lora_alpha", "lora_dropout", "megatron_core", "peft_type", "peft_version", "qalora_group_size",
-                    "r", "rank_pattern", "runtime_config", "target_modules", "task_type", "use_rslora"));
+                    "alpha_pattern",
+                    "base_model_name_or_path",
+                    "bias",
+                    "ensure_weight_tying",
+                    "exclude_modules",
+                    "inference_mode",
+                    "init_lora_weights",
+                    "layers_pattern",
+                    "layers_to_transform",
+                    "loftq_config",
+                    "lora_alpha",
+                    "lora_dropout",
+                    "megatron_core",
+                    "peft_type",
+                    "peft_version",
+                    "qalora_group_size",
+                    "r",
+                    "rank_pattern",
+                    "runtime_config",
+                    "target_modules",
+                    "task_type",
+                    "use_rslora"));
             return names;
         }
     }

@@ -37,7 +37,8 @@ public enum Architecture {
         return Arrays.stream(values())
                 .filter(candidate -> candidate.className.equals(className))
                 .findFirst()
-                .orElseThrow(() -> new InputException(where + ": architecture " + className + " is not supported; Graft trains "
+                .orElseThrow(() -> new InputException(where + ": architecture " + className
+                        + " is not supported; Graft trains "
                         + Arrays.stream(values()).map(Architecture::className).collect(Collectors.joining(", "))));
     }
 }

@@ -10,7 +10,11 @@ import org.jspecify.annotations.Nullable;
  * One batch as the layers see it: how many rows, where they stand, and where their keys and values go — into the layer's own
  * buffers when training, behind those already in the cache when generating.
  */
-record BatchContext(int rows, Sequences sequences, TensorView positions, @Nullable KeyValueCache cache) {
+record BatchContext(
+        int rows,
+        Sequences sequences,
+        TensorView positions,
+        @Nullable KeyValueCache cache) {
 
     /** Where this batch's keys are written. */
     Tensor newKeys(int layer, LayerBuffers buffers) {

@@ -3,8 +3,6 @@ package dev.graft.model;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.graft.common.InputException;
 import dev.graft.io.Json;
-import dev.graft.nn.Rope;
-import dev.graft.nn.RopeScaling;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -85,8 +83,9 @@ public final class ConfigReader {
                 return candidate;
             }
         }
-        throw new InputException(file + ": neither 'architectures' nor 'model_type' names a supported decoder (found model_type '"
-                + type + "')");
+        throw new InputException(
+                file + ": neither 'architectures' nor 'model_type' names a supported decoder (found model_type '" + type
+                        + "')");
     }
 
     private void refuseUnsupported() {
@@ -97,10 +96,20 @@ public final class ConfigReader {
         refuseUnless("attention_dropout", json.path("attention_dropout").asDouble(0) == 0);
         refuseUnless("partial_rotary_factor", json.path("partial_rotary_factor").asDouble(1) == 1);
         refuseUnless("pretraining_tp", json.path("pretraining_tp").asInt(1) == 1);
-        for (String field : List.of("quantization_config", "num_local_experts", "num_experts", "logit_scale",
-                "attn_logit_softcapping", "final_logit_softcapping", "residual_multiplier", "embedding_multiplier",
-                "logits_scaling", "attention_multiplier", "no_rope_layers")) {
-            refuseUnless(field, json.path(field).isMissingNode() || json.path(field).isNull());
+        for (String field : List.of(
+                "quantization_config",
+                "num_local_experts",
+                "num_experts",
+                "logit_scale",
+                "attn_logit_softcapping",
+                "final_logit_softcapping",
+                "residual_multiplier",
+                "embedding_multiplier",
+                "logits_scaling",
+                "attention_multiplier",
+                "no_rope_layers")) {
+            refuseUnless(
+                    field, json.path(field).isMissingNode() || json.path(field).isNull());
         }
     }
 

@@ -31,7 +31,13 @@ public final class DecoderBuffers {
 
     /** What only backward needs; T rows. */
     record Gradients(
-            Tensor residual, Tensor normed, Tensor query, Tensor key, Tensor value, Tensor attended, Tensor activated) {}
+            Tensor residual,
+            Tensor normed,
+            Tensor query,
+            Tensor key,
+            Tensor value,
+            Tensor attended,
+            Tensor activated) {}
 
     /** What the output head works in; C rows a chunk. */
     record HeadBuffers(
@@ -84,16 +90,17 @@ public final class DecoderBuffers {
         this.layers = layers(allocator, config, rows, compute);
         this.tokens = allocator.tensor(MemoryKind.WORKSPACE, "tokens", DType.I32, 1, rows);
         this.positions = allocator.tensor(MemoryKind.WORKSPACE, "positions", DType.I32, 1, rows);
-        this.cosSin = allocator.tensor(
-                MemoryKind.WORKSPACE, "rotary table", DType.F32, this.maxPositions, config.headDim());
+        this.cosSin =
+                allocator.tensor(MemoryKind.WORKSPACE, "rotary table", DType.F32, this.maxPositions, config.headDim());
         this.normed = allocator.tensor(MemoryKind.WORKSPACE, "normed", compute, rows, d);
         this.activated = allocator.tensor(MemoryKind.WORKSPACE, "swiglu", compute, rows, config.intermediateSize());
-        this.output = training ? allocator.tensor(MemoryKind.ACTIVATIONS, "output", compute, rows, d) : layers.getFirst().x();
+        this.output = training
+                ? allocator.tensor(MemoryKind.ACTIVATIONS, "output", compute, rows, d)
+                : layers.getFirst().x();
         this.gradients = training ? gradients(allocator, config, rows, compute) : null;
         int wanted = (int) Math.clamp(LOGITS_BYTES / (4L * config.vocabSize()), 1, use == Use.GENERATION ? 1 : rows);
-        this.logitRows = wanted >= TokenBatch.ROW_MULTIPLE
-                ? wanted / TokenBatch.ROW_MULTIPLE * TokenBatch.ROW_MULTIPLE
-                : wanted;
+        this.logitRows =
+                wanted >= TokenBatch.ROW_MULTIPLE ? wanted / TokenBatch.ROW_MULTIPLE * TokenBatch.ROW_MULTIPLE : wanted;
         this.head = head(allocator, config, rows, compute);
         this.lora = new LoraBuffers(allocator, adapters, rows, precision, training);
     }
@@ -131,9 +138,8 @@ public final class DecoderBuffers {
         Tensor logitGradients = null;
         Tensor normedGradient = null;
         if (use == Use.TRAINING) {
-            logitGradients = compute == DType.F32
-                    ? logits
-                    : allocator.tensor(kind, "d logits", compute, c, config.vocabSize());
+            logitGradients =
+                    compute == DType.F32 ? logits : allocator.tensor(kind, "d logits", compute, c, config.vocabSize());
             normedGradient = allocator.tensor(kind, "d head input", compute, c, d);
         }
         return new HeadBuffers(

@@ -65,7 +65,6 @@ public record DecoderConfig(
 
     /** What attention computes in layer {@code layer}. */
     public AttentionShape attention(int layer) {
-        return new AttentionShape(
-                heads, keyValueHeads, headDim, (float) (1 / Math.sqrt(headDim)), windows.get(layer));
+        return new AttentionShape(heads, keyValueHeads, headDim, (float) (1 / Math.sqrt(headDim)), windows.get(layer));
     }
 }

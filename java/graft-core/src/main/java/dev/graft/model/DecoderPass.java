@@ -85,10 +85,12 @@ public final class DecoderPass {
         engine.upload(batch.tokens(), tokens);
         engine.upload(batch.positions(), positions);
         writeRope(batch.longest());
-        engine.gatherRows(decoder.embedding().value(), tokens, buffers.residual(0).rows(0, rows));
+        engine.gatherRows(
+                decoder.embedding().value(), tokens, buffers.residual(0).rows(0, rows));
         BatchContext context = new BatchContext(rows, batch.sequences(), positions, cache);
         for (int layer = 0; layer < decoder.layers().size(); layer++) {
-            layerPass(layer, context, lora).forward(layer, buffers.residual(layer + 1).rows(0, rows));
+            layerPass(layer, context, lora)
+                    .forward(layer, buffers.residual(layer + 1).rows(0, rows));
         }
         return context;
     }
@@ -150,8 +152,9 @@ public final class DecoderPass {
 
     private void check(TokenBatch batch, @Nullable KeyValueCache cache) {
         if (batch.rows() > buffers.maxRows() || batch.longest() > buffers.maxPositions()) {
-            throw new IllegalArgumentException("a batch of " + batch.rows() + " rows, longest sequence " + batch.longest()
-                    + ", for buffers of " + buffers.maxRows() + " rows and " + buffers.maxPositions() + " positions");
+            throw new IllegalArgumentException(
+                    "a batch of " + batch.rows() + " rows, longest sequence " + batch.longest() + ", for buffers of "
+                            + buffers.maxRows() + " rows and " + buffers.maxPositions() + " positions");
         }
         if (cache != null && cache.length() + batch.rows() > cache.capacity()) {
             throw new IllegalArgumentException("the key/value cache holds " + cache.length() + " of " + cache.capacity()

@@ -39,11 +39,15 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
     public static void check(TensorStore store, DecoderConfig config, String where) {
         List<WeightShape> shapes = WeightShape.of(config);
         Set<String> names = store.names();
-        List<String> missing =
-                shapes.stream().map(WeightShape::name).filter(name -> !names.contains(name)).toList();
+        List<String> missing = shapes.stream()
+                .map(WeightShape::name)
+                .filter(name -> !names.contains(name))
+                .toList();
         if (!missing.isEmpty()) {
-            throw new InputException(where + ": " + some(missing) + " missing from the checkpoint, though config.json calls for "
-                    + (missing.size() == 1 ? "it" : "them") + "; the files do not belong together or a shard was not copied");
+            throw new InputException(
+                    where + ": " + some(missing) + " missing from the checkpoint, though config.json calls for "
+                            + (missing.size() == 1 ? "it" : "them")
+                            + "; the files do not belong together or a shard was not copied");
         }
         Set<String> known = shapes.stream().map(WeightShape::name).collect(Collectors.toSet());
         List<String> unexpected = names.stream()
@@ -56,8 +60,8 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         for (WeightShape shape : shapes) {
             TensorInfo info = store.info(shape.name());
             if (!info.shape().equals(shape.storedShape())) {
-                throw new InputException(where + ": " + shape.name() + " has shape " + info.shape() + ", config.json calls for "
-                        + shape.storedShape());
+                throw new InputException(where + ": " + shape.name() + " has shape " + info.shape()
+                        + ", config.json calls for " + shape.storedShape());
             }
             if (!info.dtype().isFloat()) {
                 throw new InputException(where + ": " + shape.name() + " is " + info.dtype()

@@ -24,8 +24,7 @@ public final class KeyValueCache {
     }
 
     private Tensor tensor(Allocator allocator, DecoderConfig config, Precision precision, String name) {
-        return allocator.tensor(
-                MemoryKind.ACTIVATIONS, name, precision.compute(), capacity, config.keyValueWidth());
+        return allocator.tensor(MemoryKind.ACTIVATIONS, name, precision.compute(), capacity, config.keyValueWidth());
     }
 
     public int capacity() {

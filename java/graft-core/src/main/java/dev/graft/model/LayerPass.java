@@ -103,7 +103,10 @@ final class LayerPass {
 
     /** Whether the MLP block has anything to train. */
     boolean trainsMlp() {
-        return trains(layer.gate()) || trains(layer.up()) || trains(layer.down()) || layer.postNorm().isTrainable();
+        return trains(layer.gate())
+                || trains(layer.up())
+                || trains(layer.down())
+                || layer.postNorm().isTrainable();
     }
 
     /** Whether the attention block has anything to train. */
@@ -112,7 +115,10 @@ final class LayerPass {
     }
 
     private boolean trainsProjections() {
-        return trains(layer.query()) || trains(layer.key()) || trains(layer.value()) || layer.inputNorm().isTrainable();
+        return trains(layer.query())
+                || trains(layer.key())
+                || trains(layer.value())
+                || layer.inputNorm().isTrainable();
     }
 
     private boolean trains(Linear linear) {
@@ -155,8 +161,7 @@ final class LayerPass {
 
         boolean throughAttention = inputNeeded || trainsProjections();
         Tensor dAttended = throughAttention ? head(gradients.attended()) : null;
-        engine.linearBackward(
-                head(buffers.attended()), List.of(lora.backward(layer.output(), dResidual)), dAttended);
+        engine.linearBackward(head(buffers.attended()), List.of(lora.backward(layer.output(), dResidual)), dAttended);
         if (dAttended == null) {
             return;
         }
@@ -202,8 +207,7 @@ final class LayerPass {
     }
 
     private void normBackward(Tensor dy, TensorView x, Weight weight, Tensor rstd, Tensor dResidual) {
-        engine.rmsNormBackward(
-                dy, x, weight.value(), rstd.columns(0, rows), dResidual, true, weight.gradient());
+        engine.rmsNormBackward(dy, x, weight.value(), rstd.columns(0, rows), dResidual, true, weight.gradient());
     }
 
     private void normHeads(Tensor raw, Weight weight, Tensor y, @Nullable Tensor rstd) {
@@ -219,13 +223,7 @@ final class LayerPass {
         Tensor x = head(Objects.requireNonNull(raw));
         Tensor dx = byHead(gradient);
         engine.rmsNormBackward(
-                dx,
-                byHead(x),
-                weight.value(),
-                headRstd(x, Objects.requireNonNull(rstd)),
-                dx,
-                false,
-                weight.gradient());
+                dx, byHead(x), weight.value(), headRstd(x, Objects.requireNonNull(rstd)), dx, false, weight.gradient());
     }
 
     private Tensor byHead(Tensor x) {

@@ -55,8 +55,7 @@ public final class LoraModel implements Trainable {
 
     @Override
     public LoraPass pass(DecoderBuffers buffers, int rows, boolean training, long seed, int microStep) {
-        return new LoraPass(
-                List.of(new AdapterRange(adapter, 0, rows)), buffers.lora(), training, seed, microStep);
+        return new LoraPass(List.of(new AdapterRange(adapter, 0, rows)), buffers.lora(), training, seed, microStep);
     }
 
     /** Writes {@code adapter_config.json} and {@code adapter_model.safetensors} as PEFT does. */

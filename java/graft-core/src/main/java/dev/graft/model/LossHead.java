@@ -68,7 +68,9 @@ final class LossHead {
         engine.rmsNormForward(gathered, norm.value(), config.rmsNormEpsilon(), normed, rstd);
         engine.linearForward(normed, List.of(chunkLora.forward(head, logits, null)));
 
-        Tensor dLogits = backward ? java.util.Objects.requireNonNull(work.logitGradients()).rows(0, rows) : null;
+        Tensor dLogits = backward
+                ? java.util.Objects.requireNonNull(work.logitGradients()).rows(0, rows)
+                : null;
         engine.crossEntropy(
                 logits.rows(0, targets),
                 work.targets().columns(from, to),

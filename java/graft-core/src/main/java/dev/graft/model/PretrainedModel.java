@@ -8,10 +8,12 @@ import dev.graft.engine.Workspace;
 import dev.graft.io.Checkpoint;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.LoraPass;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.Fingerprint;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,7 +29,7 @@ import org.slf4j.LoggerFactory;
  * }
  * }</pre>
  */
-public final class PretrainedModel implements AutoCloseable {
+public final class PretrainedModel implements LanguageModel, AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(PretrainedModel.class);
 
     private final Path folder;
@@ -81,11 +83,13 @@ public final class PretrainedModel implements AutoCloseable {
         return folder;
     }
 
+    @Override
     public Engine engine() {
         return engine;
     }
 
     /** The precision in use. */
+    @Override
     public Precision precision() {
         return precision;
     }
@@ -94,8 +98,20 @@ public final class PretrainedModel implements AutoCloseable {
         return decoder.config();
     }
 
+    @Override
     public Decoder decoder() {
         return decoder;
+    }
+
+    /** None: this is the base model alone. */
+    @Override
+    public List<LoraAdapter> adapters() {
+        return List.of();
+    }
+
+    @Override
+    public LoraPass pass(DecoderBuffers buffers, int rows, boolean training, long seed, int microStep) {
+        return LoraPass.none();
     }
 
     /** The mapped files. */
@@ -113,8 +129,7 @@ public final class PretrainedModel implements AutoCloseable {
 
     private long storedFingerprint() {
         return WeightShape.of(config()).parallelStream()
-                .mapToLong(shape ->
-                        Fingerprint.named(shape.name(), Fingerprint.of(checkpoint.data(shape.name()))))
+                .mapToLong(shape -> Fingerprint.named(shape.name(), Fingerprint.of(checkpoint.data(shape.name()))))
                 .sum();
     }
 
@@ -145,8 +160,8 @@ public final class PretrainedModel implements AutoCloseable {
 
     /** As {@link #attach(PeftAdapter, boolean)}, with another dropout than the saved one. */
     public LoraModel attach(PeftAdapter saved, LoraConfig config, boolean training) {
-        LoraAdapter adapter = LoraAdapter.create(
-                config, saved.matches(decoder.linearModules()), workspace, precision, training);
+        LoraAdapter adapter =
+                LoraAdapter.create(config, saved.matches(decoder.linearModules()), workspace, precision, training);
         adapter.setWeights(engine, saved.weights());
         return new LoraModel(this, adapter);
     }

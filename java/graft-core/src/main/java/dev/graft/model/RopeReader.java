@@ -19,13 +19,15 @@ final class RopeReader {
     RopeReader(Path file, JsonNode config, int headDim, int maxPositions) {
         this.file = file;
         this.config = config;
-        this.parameters = config.hasNonNull("rope_parameters") ? config.get("rope_parameters") : config.path("rope_scaling");
+        this.parameters =
+                config.hasNonNull("rope_parameters") ? config.get("rope_parameters") : config.path("rope_scaling");
         this.headDim = headDim;
         this.maxPositions = maxPositions;
     }
 
     Rope read() {
-        double theta = parameters.path("rope_theta").asDouble(config.path("rope_theta").asDouble(DEFAULT_THETA));
+        double theta =
+                parameters.path("rope_theta").asDouble(config.path("rope_theta").asDouble(DEFAULT_THETA));
         if (!(theta > 0)) {
             throw bad("rope_theta", theta + " is not positive");
         }
@@ -36,7 +38,8 @@ final class RopeReader {
     }
 
     private RopeScaling scaling() {
-        String type = parameters.path("rope_type").asText(parameters.path("type").asText("default"));
+        String type =
+                parameters.path("rope_type").asText(parameters.path("type").asText("default"));
         return switch (type) {
             case "default" -> new RopeScaling.None();
             case "linear" -> new RopeScaling.Linear(required("factor"));
@@ -49,14 +52,15 @@ final class RopeReader {
                         originalMaxPositions());
             case "yarn" -> yarn();
             default ->
-                throw bad("rope_type", "'" + type + "' is not supported, only default, linear, dynamic, llama3 and yarn are");
+                throw bad(
+                        "rope_type",
+                        "'" + type + "' is not supported, only default, linear, dynamic, llama3 and yarn are");
         };
     }
 
     private RopeScaling yarn() {
-        double factor = parameters.hasNonNull("factor")
-                ? required("factor")
-                : (double) maxPositions / originalMaxPositions();
+        double factor =
+                parameters.hasNonNull("factor") ? required("factor") : (double) maxPositions / originalMaxPositions();
         return new RopeScaling.Yarn(
                 factor,
                 orElse("beta_fast", 32),
@@ -85,7 +89,10 @@ final class RopeReader {
     private double required(String field) {
         JsonNode value = parameters.path(field);
         if (!value.isNumber() || !(value.asDouble() > 0)) {
-            throw bad(field, (value.isMissingNode() ? "missing" : value.toString()) + " in the rotary parameters; a positive number is needed");
+            throw bad(
+                    field,
+                    (value.isMissingNode() ? "missing" : value.toString())
+                            + " in the rotary parameters; a positive number is needed");
         }
         return value.asDouble();
     }

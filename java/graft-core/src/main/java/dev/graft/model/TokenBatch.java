@@ -13,7 +13,7 @@ import java.util.List;
  * @param tokens ids of all rows
  * @param positions position of each row within its sequence
  * @param sequences where each sequence lies
- * @param longest length of the longest sequence
+ * @param longest length of the longest real sequence; scaled rotary positions can depend on it
  * @param targetRows rows that predict a target
  * @param targets the ids they should predict
  */
@@ -70,7 +70,7 @@ public record TokenBatch(
                 tokens,
                 positions,
                 Sequences.packed(lengths),
-                Arrays.stream(lengths).max().orElse(0),
+                inputIds.stream().mapToInt(row -> row.length).max().orElse(0),
                 Arrays.copyOf(targetRows, targetCount),
                 Arrays.copyOf(targets, targetCount));
     }
@@ -82,8 +82,7 @@ public record TokenBatch(
             positions[i] = firstPosition + i;
         }
         int keys = firstPosition + ids.length;
-        Sequences sequences =
-                new Sequences(new int[] {0}, new int[] {ids.length}, new int[] {0}, new int[] {keys});
+        Sequences sequences = new Sequences(new int[] {0}, new int[] {ids.length}, new int[] {0}, new int[] {keys});
         return new TokenBatch(ids, positions, sequences, keys, new int[0], new int[0]);
     }
 

@@ -13,8 +13,7 @@ import java.nio.ByteOrder;
  */
 public final class Fingerprint {
     private static final long GOLDEN = 0x9E3779B97F4A7C15L;
-    private static final ValueLayout.OfLong WORD =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong WORD = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private Fingerprint() {}
 

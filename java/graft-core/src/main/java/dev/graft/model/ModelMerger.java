@@ -1,0 +1,159 @@
+package dev.graft.model;
+
+import dev.graft.common.InputException;
+import dev.graft.engine.Engine;
+import dev.graft.io.AtomicFiles;
+import dev.graft.io.SafetensorsFile;
+import dev.graft.io.SafetensorsWriter;
+import dev.graft.io.TensorInfo;
+import dev.graft.lora.LoraAdapter;
+import dev.graft.lora.LoraModule;
+import dev.graft.tensor.HostFloats;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.DoubleAccumulator;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * Writes a full checkpoint with {@code W = W0 + s B A}: from the mapped original, in float32, rounded once to the stored dtype.
+ * Shards, names, dtypes and all other files of the folder stay as they are; the base is only read.
+ */
+public final class ModelMerger {
+    /**
+     * What merging did.
+     *
+     * @param mergedTensors weights that changed
+     * @param bytes of the new checkpoint's weights
+     * @param largestRounding the largest |stored - exact| of any merged number
+     */
+    public record Result(int mergedTensors, long bytes, double largestRounding) {}
+
+    private final PretrainedModel base;
+    private final LoraAdapter adapter;
+    private final DoubleAccumulator largestRounding = new DoubleAccumulator(Math::max, 0);
+
+    private ModelMerger(LoraModel model) {
+        this.base = model.base();
+        this.adapter = model.adapter();
+    }
+
+    /**
+     * Merges into {@code out}.
+     *
+     * @throws InputException where out is the base's own folder, cannot be written, or the adapter cannot be merged
+     */
+    public static Result merge(LoraModel model, Path out) {
+        return new ModelMerger(model).merge(out);
+    }
+
+    private Result merge(Path out) {
+        if (base.config().tiedEmbeddings() && adapter.module("lm_head") != null) {
+            throw new InputException(
+                    "this adapter changes lm_head, which shares its weights with the embedding: merging would "
+                            + "change both; use the adapter unmerged, or untie the base first");
+        }
+        AtomicFiles.createDirectories(out);
+        if (isSame(out, base.folder())) {
+            throw new InputException(
+                    "--out " + out + " is the base model's own folder, which is never written; choose another");
+        }
+        long bytes = 0;
+        for (SafetensorsFile file : base.checkpoint().files()) {
+            bytes += writeFile(file, out.resolve(file.path().getFileName()));
+        }
+        copyOtherFiles(out);
+        return new Result(adapter.modules().size(), bytes, largestRounding.get());
+    }
+
+    private static boolean isSame(Path a, Path b) {
+        try {
+            return Files.isSameFile(a, b);
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private long writeFile(SafetensorsFile file, Path target) {
+        List<SafetensorsWriter.Entry> entries = new ArrayList<>();
+        long bytes = 0;
+        for (TensorInfo info : file.tensors().values()) {
+            LoraModule module = info.name().endsWith(".weight")
+                    ? adapter.module(info.name().substring(0, info.name().length() - ".weight".length()))
+                    : null;
+            MemorySegment stored = file.data(info.name());
+            entries.add(
+                    module == null
+                            ? SafetensorsWriter.Entry.of(info.name(), info.dtype(), info.shape(), stored)
+                            : new SafetensorsWriter.Entry(
+                                    info.name(),
+                                    info.dtype(),
+                                    info.shape(),
+                                    channel -> writeMerged(channel, module, info, stored)));
+            bytes += info.byteSize();
+        }
+        SafetensorsWriter.write(target, file.metadata(), entries);
+        return bytes;
+    }
+
+    private void writeMerged(
+            java.nio.channels.WritableByteChannel channel, LoraModule module, TensorInfo info, MemorySegment stored)
+            throws IOException {
+        Engine engine = base.engine();
+        float[] a = engine.download(adapter.parameters().value(module.a()));
+        float[] b = engine.download(adapter.parameters().value(module.b()));
+        try (Arena arena = Arena.ofShared()) {
+            MemorySegment merged = arena.allocate(info.byteSize(), 8);
+            IntStream.range(0, module.module().out())
+                    .parallel()
+                    .forEach(row -> mergeRow(row, module, a, b, info, stored, merged));
+            SafetensorsWriter.writeFully(channel, merged);
+        }
+    }
+
+    /** {@code merged[row] = round(W0[row] + s · Σ B[row, i] A[i])}. */
+    private void mergeRow(
+            int row,
+            LoraModule module,
+            float[] a,
+            float[] b,
+            TensorInfo info,
+            MemorySegment stored,
+            MemorySegment merged) {
+        int in = module.module().in();
+        int rank = module.rank();
+        float[] delta = new float[in];
+        for (int i = 0; i < rank; i++) {
+            float factor = b[row * rank + i];
+            for (int j = 0; j < in; j++) {
+                delta[j] += factor * a[i * in + j];
+            }
+        }
+        float[] values = HostFloats.read(stored, info.dtype(), (long) row * in, in);
+        double rounding = 0;
+        for (int j = 0; j < in; j++) {
+            values[j] += module.scale() * delta[j];
+            rounding = Math.max(rounding, Math.abs(values[j] - HostFloats.round(values[j], info.dtype())));
+        }
+        HostFloats.write(values, merged, info.dtype(), (long) row * in);
+        largestRounding.accumulate(rounding);
+    }
+
+    private void copyOtherFiles(Path out) {
+        try (Stream<Path> files = Files.list(base.folder())) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                String name = file.getFileName().toString();
+                if (!name.endsWith(".safetensors") && !name.endsWith(".bin") && !name.startsWith(".")) {
+                    AtomicFiles.write(out.resolve(name), stream -> Files.copy(file, stream));
+                }
+            }
+        } catch (IOException e) {
+            throw new InputException("cannot read " + base.folder() + ": " + e.getMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+package dev.graft.train;
+
+import dev.graft.common.InputException;
+import dev.graft.data.Example;
+import dev.graft.engine.AdamW;
+import dev.graft.engine.Workspace;
+import dev.graft.io.AtomicFiles;
+import dev.graft.model.DecoderBuffers;
+import dev.graft.model.DecoderPass;
+import dev.graft.model.TokenBatch;
+import dev.graft.model.Trainable;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A training run: for each step, forward and backward over its micro-batches, then one AdamW update.
+ *
+ * <p>The loss is the mean over all target tokens of the step, across its micro-batches, so that accumulating gradients equals the
+ * whole batch. All memory is allocated when the trainer is made; steps allocate none.
+ */
+public final class Trainer implements AutoCloseable {
+    /**
+     * How a run ended.
+     *
+     * @param steps done in all
+     * @param lastLoss of the last step
+     * @param completed false where {@link #requestStop} ended it early, after a checkpoint
+     */
+    public record Result(int steps, double lastLoss, boolean completed) {}
+
+    private final Trainable model;
+    private final List<Example> data;
+    private final TrainConfig config;
+    private final BatchOrder order;
+    private final Workspace workspace;
+    private final DecoderPass pass;
+    private final Optimizer optimizer;
+    private final @Nullable Evaluator evaluator;
+    private final long dataFingerprint;
+    private @Nullable Path out;
+    private TrainerState state = new TrainerState(0, 0);
+    private volatile boolean stopRequested;
+
+    /**
+     * Sets a run up.
+     *
+     * @param data rows to train on; at least one
+     * @param evalData rows to evaluate on every {@link TrainConfig#evalEvery} steps, or null
+     */
+    public Trainer(Trainable model, List<Example> data, @Nullable List<Example> evalData, TrainConfig config) {
+        if (data.isEmpty()) {
+            throw new InputException("there is no row to train on");
+        }
+        this.model = model;
+        this.data = data;
+        this.config = config;
+        this.order = new BatchOrder(data.size(), config);
+        this.dataFingerprint = TrainerState.fingerprint(data);
+        this.workspace = new Workspace(model.engine());
+        TrainingSize size = TrainingSize.of(data, evalData, config.batchSize());
+        this.optimizer = new Optimizer(model.parameters(), workspace);
+        this.pass = new DecoderPass(
+                model.engine(),
+                model.decoder(),
+                new DecoderBuffers(
+                        workspace,
+                        model.decoder().config(),
+                        model.precision(),
+                        model.adapters(),
+                        size.maxRows(),
+                        size.maxPositions(),
+                        DecoderBuffers.Use.TRAINING));
+        this.evaluator = evalData == null ? null : new Evaluator(model, evalData, config.batchSize(), pass);
+        model.engine().zero(model.parameters().gradients());
+    }
+
+    /** Steps of the whole run. */
+    public int totalSteps() {
+        return order.totalSteps();
+    }
+
+    /**
+     * Where checkpoints and {@code metrics.jsonl} go; without it nothing is written.
+     *
+     * @param resume continue from the newest checkpoint under {@code folder}, where there is one
+     * @return this
+     */
+    public Trainer output(Path folder, boolean resume) {
+        AtomicFiles.createDirectories(folder);
+        this.out = folder;
+        if (resume) {
+            TrainerState.newest(folder)
+                    .ifPresent(checkpoint ->
+                            state = TrainerState.read(checkpoint, model, optimizer, config, dataFingerprint));
+        }
+        return this;
+    }
+
+    /** Steps done before {@link #train} begins: more than 0 in a resumed run. */
+    public int stepsDone() {
+        return state.step();
+    }
+
+    /** Asks a running {@link #train} to end after the current step, with a checkpoint. From any thread. */
+    public void requestStop() {
+        stopRequested = true;
+    }
+
+    /**
+     * Trains to the end.
+     *
+     * @throws InputException where the loss or the gradients are no longer finite; weights and checkpoints are those of the last
+     *     good step
+     */
+    public Result train(TrainListener listener) {
+        try (MetricsFile metrics = out == null ? null : new MetricsFile(out, state.step())) {
+            long start = System.nanoTime();
+            double elapsedBefore = state.elapsedSeconds();
+            double loss = Double.NaN;
+            for (int step = state.step(); step < totalSteps(); step++) {
+                StepMetrics done = step(step, start, elapsedBefore);
+                loss = done.loss();
+                state = new TrainerState(done.step(), done.elapsedSeconds());
+                listener.onStep(done);
+                if (metrics != null) {
+                    metrics.step(done);
+                }
+                evaluateIfDue(done.step(), metrics, listener);
+                boolean last = done.step() == totalSteps();
+                if (stopRequested && !last) {
+                    checkpoint(listener);
+                    return new Result(done.step(), loss, false);
+                }
+                if (config.saveEvery() > 0 && (done.step() % config.saveEvery() == 0)) {
+                    checkpoint(listener);
+                }
+            }
+            return new Result(state.step(), loss, true);
+        }
+    }
+
+    private StepMetrics step(int step, long start, double elapsedBefore) {
+        long stepStart = System.nanoTime();
+        List<int[]> microBatches = order.microBatches(step);
+        int targets = 0;
+        long tokens = 0;
+        for (int[] rows : microBatches) {
+            targets += Batches.countTargets(data, rows);
+            tokens += Batches.countTokens(data, rows);
+        }
+        double lossSum = 0;
+        for (int i = 0; i < microBatches.size(); i++) {
+            TokenBatch batch = Batches.pack(data, microBatches.get(i));
+            int microStep = step * config.gradAccum() + i;
+            lossSum += pass.lossAndGradients(
+                    batch, model.pass(pass.buffers(), batch.rows(), true, config.seed(), microStep), 1f / targets);
+        }
+        double loss = lossSum / targets;
+        requireFinite(step, "loss", loss);
+        double learningRate =
+                config.learningRate() * config.schedule().factor(step, config.warmupSteps(), totalSteps());
+        double norm = optimizer.step(model.engine(), adamW(step, learningRate));
+        requireFinite(step, "gradient norm", norm);
+        long end = System.nanoTime();
+        return new StepMetrics(
+                step + 1,
+                totalSteps(),
+                loss,
+                learningRate,
+                norm,
+                tokens,
+                tokens / ((end - stepStart) / 1e9),
+                elapsedBefore + (end - start) / 1e9);
+    }
+
+    private AdamW adamW(int step, double learningRate) {
+        return new AdamW(
+                learningRate,
+                config.beta1(),
+                config.beta2(),
+                config.epsilon(),
+                config.weightDecay(),
+                step + 1,
+                config.clipNorm());
+    }
+
+    private void requireFinite(int step, String what, double value) {
+        if (Double.isFinite(value)) {
+            return;
+        }
+        String kept = out == null
+                ? ""
+                : TrainerState.newest(out)
+                        .map(folder -> "; the last good checkpoint is " + folder)
+                        .orElse("");
+        throw new InputException("step " + (step + 1) + ": the " + what + " is " + value
+                + ", training stops; lower --lr, add --warmup-steps or look for bad rows in the data" + kept);
+    }
+
+    private void evaluateIfDue(int step, @Nullable MetricsFile metrics, TrainListener listener) {
+        boolean due = config.evalEvery() > 0 && (step % config.evalEvery() == 0 || step == totalSteps());
+        if (evaluator == null || !due) {
+            return;
+        }
+        EvalMetrics result = evaluator.evaluate();
+        listener.onEvaluation(step, result);
+        if (metrics != null) {
+            metrics.evaluation(step, result);
+        }
+    }
+
+    private void checkpoint(TrainListener listener) {
+        if (out != null) {
+            listener.onCheckpoint(state.step(), state.write(out, model, optimizer, config, dataFingerprint));
+        }
+    }
+
+    @Override
+    public void close() {
+        workspace.close();
+    }
+}

@@ -1,0 +1,29 @@
+package dev.graft.train;
+
+import dev.graft.data.Example;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The largest batch of a run.
+ *
+ * @param maxRows tokens of a micro-batch
+ * @param maxPositions tokens of the longest row
+ */
+public record TrainingSize(int maxRows, int maxPositions) {
+    /** Sized for these rows, whichever of them come together. */
+    public static TrainingSize of(List<Example> data, @Nullable List<Example> evalData, int batchSize) {
+        TrainingSize size = new TrainingSize(Batches.mostTokens(data, batchSize), Batches.longest(data));
+        if (evalData == null) {
+            return size;
+        }
+        return new TrainingSize(
+                Math.max(size.maxRows, Batches.mostTokens(evalData, batchSize)),
+                Math.max(size.maxPositions, Batches.longest(evalData)));
+    }
+
+    /** The most that rows of up to {@code seqLen} tokens can take. */
+    public static TrainingSize most(int batchSize, int seqLen) {
+        return new TrainingSize(Math.multiplyExact(batchSize, seqLen), seqLen);
+    }
+}
