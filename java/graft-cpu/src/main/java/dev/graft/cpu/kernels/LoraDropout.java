@@ -1,0 +1,66 @@
+package dev.graft.cpu.kernels;
+
+import dev.graft.engine.Dropout;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Dropout of a LoRA module's input, drawn from {@link Dropout} and never stored; x [n, K] are rows {@code firstRow} and following
+ * of the micro-batch.
+ *
+ * <pre>
+ *   forward    dropped = x · keep / (1 - p)
+ *   backward   dx += g · keep / (1 - p)
+ * </pre>
+ */
+final class LoraDropout {
+    private LoraDropout() {}
+
+    static void forward(Workbench bench, Dropout dropout, TensorView x, int firstRow, Tensor dropped) {
+        bench.forChunks(x.rows(), x.cols(), (row, from, n, worker) -> {
+            float[] values = bench.scratch.floats(worker, 0, Workbench.CHUNK);
+            Rows.load(x, row, from, n, values, 0);
+            mask(bench, worker, dropout, (long) (firstRow + row) * x.cols() + from, n, values);
+            Rows.store(values, 0, dropped, row, from, n);
+        });
+    }
+
+    static void backward(Workbench bench, Dropout dropout, TensorView g, int firstRow, Tensor dx) {
+        bench.forChunks(g.rows(), g.cols(), (row, from, n, worker) -> {
+            float[] values = bench.scratch.floats(worker, 0, Workbench.CHUNK);
+            float[] sum = bench.scratch.floats(worker, 1, Workbench.CHUNK);
+            Rows.load(g, row, from, n, values, 0);
+            mask(bench, worker, dropout, (long) (firstRow + row) * g.cols() + from, n, values);
+            Rows.load(dx, row, from, n, sum, 0);
+            for (int i = 0; i < n; i += Lanes.COUNT) {
+                FloatVector.fromArray(Lanes.FLOAT, sum, i)
+                        .add(FloatVector.fromArray(Lanes.FLOAT, values, i))
+                        .intoArray(sum, i);
+            }
+            Rows.store(sum, 0, dx, row, from, n);
+        });
+    }
+
+    /** values[j] ·= keep / (1 - p), where values[0] is element {@code first} of the micro-batch's [M, K]. */
+    private static void mask(Workbench bench, int worker, Dropout dropout, long first, int n, float[] values) {
+        long counter = first / 4;
+        int skipped = (int) (first % 4);
+        int[] words = bench.scratch.words(worker, PhiloxLanes.words(Workbench.CHUNK / 4 + 1) + Lanes.COUNT);
+        PhiloxLanes.fill(dropout, counter, (skipped + n + 3) / 4, words);
+        float scale = 1 / (1 - dropout.probability());
+        // (word >>> 8) · 2⁻²⁴ ≥ p, in integers
+        int least = (int) Math.ceil(dropout.probability() * 0x1.0p24);
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            IntVector uniform =
+                    IntVector.fromArray(Lanes.INT, words, skipped + i).lanewise(VectorOperators.LSHR, 8);
+            var dropped = uniform.compare(VectorOperators.LT, least).cast(Lanes.FLOAT);
+            FloatVector.fromArray(Lanes.FLOAT, values, i)
+                    .mul(scale)
+                    .blend(0f, dropped)
+                    .intoArray(values, i);
+        }
+    }
+}

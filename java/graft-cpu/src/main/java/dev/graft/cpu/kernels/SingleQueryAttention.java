@@ -1,0 +1,97 @@
+package dev.graft.cpu.kernels;
+
+import dev.graft.cpu.kernels.AttentionBlocks.Block;
+import dev.graft.engine.AttentionShape;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Attention of one query, as when text is generated: all query heads of one key/value head, each key and value read once. Memory
+ * bound, so that a matrix product would gain nothing.
+ */
+final class SingleQueryAttention {
+    private static final VectorSpecies<Float> F = Lanes.FLOAT;
+
+    // arrays of a worker
+    private static final int QUERIES = 0;
+    private static final int KEY = 1;
+    private static final int SCORES = 2;
+    private static final int OUTPUT = 3;
+
+    private SingleQueryAttention() {}
+
+    static void forward(
+            Workbench bench,
+            int worker,
+            AttentionShape shape,
+            Block block,
+            TensorView q,
+            TensorView k,
+            TensorView v,
+            Tensor o,
+            Tensor logSumExp) {
+        int G = shape.groupSize();
+        int D = shape.headDim();
+        int width = Lanes.roundUp(D); // heads in arrays are padded to whole vectors
+        int from = block.from(0);
+        int n = block.to(0) - from;
+        int N = Lanes.roundUp(n);
+        int firstHead = block.keyValueHead() * G;
+        int keyColumn = block.keyValueHead() * D;
+        float[] queries = zeros(bench.scratch.floats(worker, QUERIES, G * width));
+        float[] key = zeros(bench.scratch.floats(worker, KEY, width));
+        float[] scores = bench.scratch.floats(worker, SCORES, G * N);
+        float[] output = zeros(bench.scratch.floats(worker, OUTPUT, G * width));
+        for (int g = 0; g < G; g++) {
+            Rows.load(q, block.queryRow(), (firstHead + g) * D, D, queries, g * width);
+        }
+        for (int j = 0; j < n; j++) {
+            Rows.load(k, block.keyRow() + from + j, keyColumn, D, key, 0);
+            for (int g = 0; g < G; g++) {
+                scores[g * N + j] = dot(queries, g * width, key, width);
+            }
+        }
+        for (int g = 0; g < G; g++) {
+            float maximum = Attention.scale(scores, g * N, g * N + n, shape.scale());
+            float sum = Attention.exponentials(scores, g * N, g * N + n, maximum);
+            float lse = (float) (maximum + StrictMath.log(sum));
+            Rows.setFloat(logSumExp, block.queryRow(), firstHead + g, lse);
+            for (int j = 0; j < n; j++) {
+                scores[g * N + j] /= sum;
+            }
+        }
+        for (int j = 0; j < n; j++) {
+            Rows.load(v, block.keyRow() + from + j, keyColumn, D, key, 0);
+            for (int g = 0; g < G; g++) {
+                addScaled(output, g * width, scores[g * N + j], key, width);
+            }
+        }
+        for (int g = 0; g < G; g++) {
+            Rows.store(output, g * width, o, block.queryRow(), (firstHead + g) * D, D);
+        }
+    }
+
+    private static float[] zeros(float[] values) {
+        Arrays.fill(values, 0);
+        return values;
+    }
+
+    private static float dot(float[] a, int at, float[] b, int n) {
+        FloatVector sum = FloatVector.zero(F);
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            sum = FloatVector.fromArray(F, a, at + i).fma(FloatVector.fromArray(F, b, i), sum);
+        }
+        return Lanes.sum(sum);
+    }
+
+    private static void addScaled(float[] sum, int at, float factor, float[] values, int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            FloatVector.fromArray(F, values, i)
+                    .fma(FloatVector.broadcast(F, factor), FloatVector.fromArray(F, sum, at + i))
+                    .intoArray(sum, at + i);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+package dev.graft.cpu.kernels;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
+import java.lang.foreign.MemorySegment;
+
+/** Data on its way in, out and from one dtype to another; all conversions go through float32 and round to nearest even. */
+public final class Transfer {
+    private static final long GOLDEN = 0x9E3779B97F4A7C15L;
+    private static final int FINGERPRINT_WORDS = 16 * 1024;
+
+    private Transfer() {}
+
+    /** {@code destination[i] = source[i]}; as many as the contiguous destination has. */
+    public static void upload(Workbench bench, float[] source, Tensor destination) {
+        Checks.shapes(
+                destination.isContiguous() && source.length == destination.size(),
+                "upload",
+                source.length + " floats to",
+                destination);
+        Checks.dtypes(Checks.isCompute(destination.dtype()), "upload", "destination", destination);
+        int cols = destination.cols();
+        bench.forChunks(
+                destination.rows(),
+                cols,
+                (row, from, n, worker) -> Rows.store(source, row * cols + from, destination, row, from, n));
+    }
+
+    /** {@code destination[i] = source[i]} for as many as the source has. */
+    public static void upload(int[] source, Tensor destination) {
+        Checks.shapes(
+                destination.isContiguous() && source.length <= destination.size(),
+                "upload",
+                source.length + " integers to",
+                destination);
+        Checks.dtypes(destination.dtype() == DType.I32, "upload", "destination", destination);
+        MemorySegment.copy(
+                source, 0, Rows.segment(destination), JAVA_INT_UNALIGNED, destination.byteOffset(), source.length);
+    }
+
+    /** All elements row by row, as float32. */
+    public static float[] download(Workbench bench, TensorView source) {
+        Checks.shapes(source.size() <= Integer.MAX_VALUE - 8, "download", "source", source);
+        float[] values = new float[(int) source.size()];
+        int cols = source.cols();
+        if (source.dtype() == DType.I32) {
+            for (int row = 0; row < source.rows(); row++) {
+                for (int i = 0; i < cols; i++) {
+                    values[row * cols + i] = Rows.getInt(source.rows(row, row + 1), i);
+                }
+            }
+            return values;
+        }
+        Checks.dtypes(source.dtype().isFloat(), "download", "source", source);
+        bench.forChunks(
+                source.rows(),
+                cols,
+                (row, from, n, worker) -> Rows.load(source, row, from, n, values, row * cols + from));
+        return values;
+    }
+
+    /** {@code destination = source}, from F32, BF16 or F16 to F32 or BF16. */
+    public static void convert(Workbench bench, TensorView source, Tensor destination) {
+        Checks.shapes(Checks.sameShape(source, destination), "convert", "source", source, "destination", destination);
+        Checks.dtypes(
+                source.dtype().isFloat() && Checks.isCompute(destination.dtype()),
+                "convert",
+                "source",
+                source,
+                "destination",
+                destination);
+        boolean copy = source.dtype() == destination.dtype();
+        bench.forChunks(source.rows(), source.cols(), (row, from, n, worker) -> {
+            if (copy) {
+                Rows.copy(source, row, from, destination, row, from, n);
+                return;
+            }
+            float[] values = bench.scratch.floats(worker, 0, n);
+            Rows.load(source, row, from, n, values, 0);
+            Rows.store(values, 0, destination, row, from, n);
+        });
+    }
+
+    /** Every element = 0. */
+    public static void zero(Workbench bench, Tensor destination) {
+        if (destination.rows() > 1) {
+            bench.forRows(
+                    destination.rows(), destination.cols(), (from, to, worker) -> Rows.zero(destination, from, to));
+        } else {
+            bench.forChunks(
+                    destination.rows(),
+                    destination.cols(),
+                    (row, from, n, worker) -> Rows.zero(destination.columns(from, from + n), 0, 1));
+        }
+    }
+
+    /** Σ mix(wᵢ + (i + 1) · golden) over the 8-byte little-endian words of a contiguous tensor, the last padded with zeros. */
+    public static long fingerprint(Workbench bench, TensorView tensor) {
+        Checks.shapes(tensor.isContiguous(), "fingerprint", "tensor with gaps between rows", tensor);
+        MemorySegment bytes = Rows.segment(tensor).asSlice(tensor.byteOffset(), tensor.byteSize());
+        long words = bytes.byteSize() / 8;
+        int blocks = Math.toIntExact(Math.ceilDiv(words, (long) FINGERPRINT_WORDS));
+        long[] sums = new long[bench.workers()];
+        bench.forRows(
+                blocks,
+                FINGERPRINT_WORDS,
+                (from, to, worker) -> sums[worker] = mixedSum(
+                        bytes, (long) from * FINGERPRINT_WORDS, Math.min(words, (long) to * FINGERPRINT_WORDS)));
+        long sum = 0;
+        for (long part : sums) { // modulo 2⁶⁴ any order gives the same
+            sum += part;
+        }
+        return sum + lastWord(bytes, words);
+    }
+
+    private static long mixedSum(MemorySegment bytes, long from, long to) {
+        long sum = 0;
+        for (long i = from; i < to; i++) {
+            sum += mix(bytes.get(JAVA_LONG_UNALIGNED, 8 * i) + (i + 1) * GOLDEN);
+        }
+        return sum;
+    }
+
+    private static long lastWord(MemorySegment bytes, long words) {
+        if (bytes.byteSize() == 8 * words) {
+            return 0;
+        }
+        long word = 0;
+        for (long i = bytes.byteSize() - 1; i >= 8 * words; i--) {
+            word = word << 8 | (bytes.get(JAVA_BYTE, i) & 0xff);
+        }
+        return mix(word + (words + 1) * GOLDEN);
+    }
+
+    /** SplitMix64's finaliser. */
+    private static long mix(long z) {
+        z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
+        z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
+        return z ^ (z >>> 31);
+    }
+}

@@ -1,0 +1,138 @@
+package dev.graft.cpu.matmul;
+
+import dev.graft.cpu.onednn.MatMulLayout;
+import dev.graft.cpu.onednn.MatMulLayout.Addition;
+import dev.graft.cpu.onednn.OneDnn;
+import dev.graft.cpu.onednn.OneDnnWorker;
+import dev.graft.cpu.parallel.WorkerPool;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
+
+/** Matrix products with oneDNN's kernels, split among the pool's workers, one thread of oneDNN each. */
+public final class OneDnnMatMul implements MatMul {
+    private final OneDnn oneDnn;
+    private final WorkerPool pool;
+    private final OneDnnWorker[] workers;
+    private final JavaMatMul java;
+    private final boolean bf16;
+
+    /** @param oneDnn becomes this object's to close */
+    public OneDnnMatMul(OneDnn oneDnn, WorkerPool pool) {
+        this.oneDnn = oneDnn;
+        this.pool = pool;
+        workers = new OneDnnWorker[pool.size()];
+        for (int i = 0; i < workers.length; i++) {
+            workers[i] = oneDnn.newWorker();
+        }
+        java = new JavaMatMul(pool);
+        bf16 = oneDnn.hasBf16Instructions();
+    }
+
+    @Override
+    public boolean supportsBf16() {
+        return bf16;
+    }
+
+    @Override
+    public String description() {
+        return "oneDNN " + oneDnn.version() + " on " + pool.size() + (pool.size() == 1 ? " thread" : " threads");
+    }
+
+    @Override
+    public void multiply(Product product) {
+        TileGrid.run(pool, product, (tile, worker) -> multiplyOn(worker, tile));
+    }
+
+    @Override
+    public void multiplyOn(int worker, Product product) {
+        if (product.m() == 0 || product.n() == 0) {
+            return;
+        }
+        MatMulLayout layout = layout(product);
+        if (!useOneDnn(workers[worker], product, layout)) {
+            java.multiplyOn(worker, product);
+            return;
+        }
+        if (layout.addition() == Addition.DESTINATION && product.addend() != null) {
+            copy(product.addend(), product.c());
+        }
+        TensorView bias = product.bias();
+        TensorView addend = product.addend();
+        workers[worker].multiply(
+                layout,
+                HostAddress.of(product.a()),
+                HostAddress.of(product.b()),
+                bias == null ? 0 : HostAddress.of(bias),
+                addend == null ? 0 : HostAddress.of(addend),
+                HostAddress.of(product.c()));
+        Reference.reachabilityFence(product); // memory that a garbage collector frees must outlive the call
+    }
+
+    private boolean useOneDnn(OneDnnWorker worker, Product product, MatMulLayout layout) {
+        if (product.k() == 0 || (layout.inputs() == DType.BF16 && !bf16)) {
+            return false;
+        }
+        if (layout.bias() == DType.BF16 && layout.inputs() == DType.F32) {
+            return false; // oneDNN has no kernel for it
+        }
+        return worker.isFast(layout);
+    }
+
+    private static MatMulLayout layout(Product product) {
+        TensorView bias = product.bias();
+        return new MatMulLayout(
+                product.m(),
+                product.n(),
+                product.k(),
+                product.transA(),
+                pitch(product.a()),
+                product.transB(),
+                pitch(product.b()),
+                pitch(product.c()),
+                product.a().dtype(),
+                product.c().dtype(),
+                bias == null ? null : bias.dtype(),
+                addition(product));
+    }
+
+    private static Addition addition(Product product) {
+        TensorView addend = product.addend();
+        if (addend == null) {
+            return product.beta() == 0 ? Addition.NONE : Addition.DESTINATION;
+        }
+        boolean sameLayout = pitch(addend) == pitch(product.c());
+        return sameLayout && !isSame(addend, product.c()) ? Addition.ADDEND : Addition.DESTINATION;
+    }
+
+    /** A single row has no pitch to tell layouts apart by. */
+    private static long pitch(TensorView view) {
+        return view.rows() == 1 ? view.cols() : view.pitch();
+    }
+
+    private static boolean isSame(TensorView a, TensorView b) {
+        return HostAddress.of(a) == HostAddress.of(b) && a.pitch() == b.pitch();
+    }
+
+    private static void copy(TensorView from, Tensor to) {
+        if (isSame(from, to)) {
+            return;
+        }
+        MemorySegment source = HostAddress.segment(from);
+        MemorySegment target = HostAddress.segment(to);
+        long rowBytes = (long) from.cols() * from.dtype().byteSize();
+        for (int row = 0; row < from.rows(); row++) {
+            MemorySegment.copy(source, from.rowOffset(row), target, to.rowOffset(row), rowBytes);
+        }
+    }
+
+    @Override
+    public void close() {
+        for (OneDnnWorker worker : workers) {
+            worker.close();
+        }
+        oneDnn.close();
+    }
+}
