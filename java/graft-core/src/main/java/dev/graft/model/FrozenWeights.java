@@ -1,14 +1,18 @@
 package dev.graft.model;
 
 import dev.graft.common.InputException;
+import dev.graft.common.RandomFill;
+import dev.graft.common.RandomPurpose;
 import dev.graft.engine.Engine;
 import dev.graft.engine.MemoryKind;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
+import dev.graft.engine.Workspace;
 import dev.graft.io.TensorInfo;
 import dev.graft.io.TensorStore;
 import dev.graft.nn.Weight;
 import dev.graft.tensor.Fingerprint;
+import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,12 +25,51 @@ import java.util.stream.Collectors;
  * use the file in place. Nothing here can write them.
  */
 public final class FrozenWeights implements WeightSource, AutoCloseable {
+    /** The plan item of weights that need no memory of their own. */
+    public static final String MAPPED = "mapped file, used in place";
+
+    private static final float RANDOM_BOUND = 0.05f;
+    /** Numbers drawn at most for one tensor; larger ones repeat them. */
+    private static final int RANDOM_BLOCK = 1 << 22;
+
     private final Engine engine;
     private final Map<String, Weight> weights = new LinkedHashMap<>();
 
+    private FrozenWeights(Engine engine) {
+        this.engine = engine;
+    }
+
+    /** Random weights of a decoder's shape, U(±{@value #RANDOM_BOUND}), for benchmarks. */
+    public static FrozenWeights random(Engine engine, DecoderConfig config, Precision precision, long seed) {
+        FrozenWeights frozen = new FrozenWeights(engine);
+        Workspace workspace = new Workspace(engine);
+        int stream = 0;
+        for (WeightShape shape : WeightShape.of(config)) {
+            Tensor tensor = workspace.tensor(
+                    MemoryKind.FROZEN_WEIGHTS, shape.name(), precision.compute(), shape.rows(), shape.cols());
+            fill(engine, tensor, seed, stream++);
+            frozen.weights.put(shape.name(), new Weight(shape.name(), tensor.asReadOnly(), null));
+        }
+        return frozen;
+    }
+
+    private static void fill(Engine engine, Tensor tensor, long seed, int stream) {
+        int block = Math.max(1, RANDOM_BLOCK / tensor.cols());
+        float[] values = RandomFill.uniform(
+                seed,
+                RandomPurpose.INITIALISE_WEIGHTS,
+                stream,
+                Math.min(block, tensor.rows()) * tensor.cols(),
+                RANDOM_BOUND);
+        for (int row = 0; row < tensor.rows(); row += block) {
+            int rows = Math.min(block, tensor.rows() - row);
+            engine.upload(java.util.Arrays.copyOf(values, rows * tensor.cols()), tensor.rows(row, row + rows));
+        }
+    }
+
     /** Freezes every weight of the decoder; {@link #check} should have passed. */
     public FrozenWeights(Engine engine, TensorStore store, DecoderConfig config, Precision precision) {
-        this.engine = engine;
+        this(engine);
         for (WeightShape shape : WeightShape.of(config)) {
             TensorInfo info = store.info(shape.name());
             TensorView view = engine.freeze(
@@ -82,7 +125,7 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         }
         MemoryPlan.Builder plan = new MemoryPlan.Builder();
         if (mapped > 0) {
-            plan.add(MemoryKind.FROZEN_WEIGHTS, "mapped file, used in place", mapped);
+            plan.add(MemoryKind.FROZEN_WEIGHTS, MAPPED, mapped);
         }
         if (copied > 0) {
             plan.add(MemoryKind.FROZEN_WEIGHTS, "in memory", copied);

@@ -35,19 +35,24 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     private final Path folder;
     private final Engine engine;
     private final Precision precision;
-    private final Checkpoint checkpoint;
+    private final @Nullable Checkpoint checkpoint;
     private final FrozenWeights weights;
     private final Decoder decoder;
     private final Workspace workspace;
     private @Nullable Long fingerprint;
 
     private PretrainedModel(
-            Path folder, Engine engine, Precision precision, Checkpoint checkpoint, DecoderConfig config) {
+            Path folder,
+            Engine engine,
+            Precision precision,
+            @Nullable Checkpoint checkpoint,
+            FrozenWeights weights,
+            DecoderConfig config) {
         this.folder = folder;
         this.engine = engine;
         this.precision = precision;
         this.checkpoint = checkpoint;
-        this.weights = new FrozenWeights(engine, checkpoint, config, precision);
+        this.weights = weights;
         this.decoder = new Decoder(config, weights);
         this.workspace = new Workspace(engine);
     }
@@ -63,11 +68,20 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
         Checkpoint checkpoint = Checkpoint.open(folder);
         try {
             FrozenWeights.check(checkpoint, config, folder.toString());
-            return new PretrainedModel(folder, engine, supported(engine, precision), checkpoint, config);
+            Precision used = supported(engine, precision);
+            FrozenWeights weights = new FrozenWeights(engine, checkpoint, config, used);
+            return new PretrainedModel(folder, engine, used, checkpoint, weights, config);
         } catch (RuntimeException e) {
             checkpoint.close();
             throw e;
         }
+    }
+
+    /** A model of {@code config}'s shape with random weights, for benchmarks; it has no files. */
+    public static PretrainedModel random(DecoderConfig config, Engine engine, Precision precision, long seed) {
+        Precision used = supported(engine, precision);
+        FrozenWeights weights = FrozenWeights.random(engine, config, used, seed);
+        return new PretrainedModel(Path.of("random"), engine, used, null, weights, config);
     }
 
     /** {@code wanted}, or float32 with a warning where the engine cannot. */
@@ -116,6 +130,9 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
 
     /** The mapped files. */
     public Checkpoint checkpoint() {
+        if (checkpoint == null) {
+            throw new IllegalStateException("this model has random weights and no files");
+        }
         return checkpoint;
     }
 
@@ -129,7 +146,8 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
 
     private long storedFingerprint() {
         return WeightShape.of(config()).parallelStream()
-                .mapToLong(shape -> Fingerprint.named(shape.name(), Fingerprint.of(checkpoint.data(shape.name()))))
+                .mapToLong(shape -> Fingerprint.named(
+                        shape.name(), Fingerprint.of(checkpoint().data(shape.name()))))
                 .sum();
     }
 
@@ -176,6 +194,8 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     public void close() {
         workspace.close();
         weights.close();
-        checkpoint.close();
+        if (checkpoint != null) {
+            checkpoint.close();
+        }
     }
 }

@@ -1,0 +1,98 @@
+package dev.graft.train;
+
+import dev.graft.common.InputException;
+import dev.graft.engine.Engine;
+import dev.graft.engine.MemoryPlan;
+import dev.graft.engine.PlanningAllocator;
+import dev.graft.engine.Precision;
+import dev.graft.io.TensorStore;
+import dev.graft.lora.LoraAdapter;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.TargetMatcher;
+import dev.graft.model.Decoder;
+import dev.graft.model.DecoderBuffers;
+import dev.graft.model.DecoderConfig;
+import dev.graft.model.FrozenWeights;
+import java.util.List;
+
+/**
+ * The memory of a LoRA run, buffer by buffer, before anything is allocated: the run's own construction code over a
+ * {@link PlanningAllocator}.
+ *
+ * @param frozen the checkpoint's weights
+ * @param buffers everything else
+ * @param matches the layers that are adapted
+ */
+public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMatcher.Match> matches) {
+
+    /** The plan of training {@code lora} on batches of {@code size}. */
+    public static TrainingPlan of(
+            Engine engine,
+            TensorStore checkpoint,
+            DecoderConfig config,
+            Precision precision,
+            LoraConfig lora,
+            TrainingSize size) {
+        return of(
+                FrozenWeights.plan(engine, checkpoint, config, precision),
+                config,
+                precision,
+                lora,
+                TargetMatcher.match(lora, Decoder.linearModules(config)),
+                size);
+    }
+
+    /** As above, where the frozen weights' memory and the adapted layers are known already. */
+    public static TrainingPlan of(
+            MemoryPlan frozen,
+            DecoderConfig config,
+            Precision precision,
+            LoraConfig lora,
+            List<TargetMatcher.Match> matches,
+            TrainingSize size) {
+        PlanningAllocator plan = new PlanningAllocator();
+        LoraAdapter adapter = LoraAdapter.create(lora, matches, plan, precision, true);
+        new Optimizer(adapter.parameters(), plan);
+        new DecoderBuffers(
+                plan,
+                config,
+                precision,
+                List.of(adapter),
+                size.maxRows(),
+                size.maxPositions(),
+                DecoderBuffers.Use.TRAINING);
+        return new TrainingPlan(frozen, plan.plan(), matches);
+    }
+
+    /** All buffers together. */
+    public MemoryPlan total() {
+        return frozen.plus(buffers);
+    }
+
+    /** Σ r (d + k). */
+    public long trainableCount() {
+        return matches.stream()
+                .mapToLong(match -> (long) match.rank()
+                        * (match.module().in() + match.module().out()))
+                .sum();
+    }
+
+    /** Bytes that must be allocated: all but what is used in place from the mapped file. */
+    public long allocatedBytes() {
+        long mapped = frozen.items().stream()
+                .filter(item -> item.name().equals(FrozenWeights.MAPPED))
+                .mapToLong(MemoryPlan.Item::bytes)
+                .sum();
+        return total().totalBytes() - mapped;
+    }
+
+    /** @throws InputException where the engine has less memory than this plan needs, with flags that would make it fit */
+    public void requireFits(Engine engine, String remedy) {
+        long available = engine.availableBytes();
+        if (allocatedBytes() > available) {
+            throw new InputException(String.format(
+                    "this run needs %.2f GiB and %.2f GiB are available; %s",
+                    allocatedBytes() / 0x1p30, available / 0x1p30, remedy));
+        }
+    }
+}
