@@ -34,20 +34,29 @@ final class RowEncoder {
             case DataLine.Tokens tokens -> tokens(tokens);
         };
         for (int i = 0; i < row.ids.length; i++) {
-            if (row.ids[i] < 0 || row.ids[i] >= vocabSize) {
-                throw new InputException(
-                        "token id " + row.ids[i] + " at position " + i + " is not in the model's vocabulary [0, "
-                                + vocabSize + "); tokenize the data with the tokenizer of this model");
+            int label = row.labels[i];
+            if (!inVocabulary(row.ids[i])) {
+                throw misfit("token id " + row.ids[i] + " at position " + i + " is not");
+            }
+            if (label != Example.MASKED && !inVocabulary(label)) {
+                throw misfit("label " + label + " at position " + i + " is neither -100 (masked) nor");
             }
         }
         return row;
     }
 
-    /** Whether a label that counts is an end token; true where the tokenizer was never needed. */
+    private boolean inVocabulary(int id) {
+        return id >= 0 && id < vocabSize;
+    }
+
+    private InputException misfit(String what) {
+        return new InputException(what + " in the model's vocabulary [0, " + vocabSize
+                + "); tokenize the data with the tokenizer of this model");
+    }
+
+    /** Whether an end token is among the labels that count of a row that was tokenized here. */
     boolean endsSomewhere(Example example) {
-        Tokenizer used = tokenizer;
-        return used == null
-                || Arrays.stream(example.labels(), 1, example.length()).anyMatch(used::isEos);
+        return Arrays.stream(example.labels(), 1, example.length()).anyMatch(tokenizer()::isEos);
     }
 
     private Row text(DataLine.Text line) {
@@ -103,13 +112,6 @@ final class RowEncoder {
                     + "; give one label a token (labels are not shifted)");
         }
         int length = line.attentionMask() == null ? ids.length : unpaddedLength(line.attentionMask(), ids.length);
-        for (int i = 0; i < length; i++) {
-            if (labels[i] != Example.MASKED && (labels[i] < 0 || labels[i] >= vocabSize)) {
-                throw new InputException(
-                        "label " + labels[i] + " at position " + i + " is neither -100 (masked) nor in [0, " + vocabSize
-                                + "); tokenize the data with the tokenizer of this model");
-            }
-        }
         return new Row(Arrays.copyOf(ids, length), Arrays.copyOf(labels, length));
     }
 

@@ -107,7 +107,7 @@ class TokenizerTest {
     void readsTheVocabularyOfUnigramModels(@TempDir Path dir) throws IOException {
         Files.writeString(dir.resolve("tokenizer.json"), """
                 {"version": "1.0", "truncation": null, "padding": null,
-                 "added_tokens": [{"id": 5, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false,
+                 "added_tokens": [{"id": 4, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false,
                                    "normalized": false, "special": true}],
                  "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
                  "model": {"type": "Unigram", "unk_id": 0, "byte_fallback": false,
@@ -115,10 +115,10 @@ class TokenizerTest {
                 """);
         Files.writeString(dir.resolve("tokenizer_config.json"), "{\"bos_token\": \"b\", \"eos_token\": \"<end>\"}");
         try (Tokenizer tokenizer = Tokenizer.load(dir)) {
-            assertThat(tokenizer.vocabSize()).isEqualTo(6);
+            assertThat(tokenizer.vocabSize()).isEqualTo(5);
             assertThat(tokenizer.bosId()).hasValue(2);
-            assertThat(tokenizer.eosIds()).containsExactly(5);
-            assertThat(tokenizer.encode("aba<end>", false)).containsExactly(3, 1, 5);
+            assertThat(tokenizer.eosIds()).containsExactly(4);
+            assertThat(tokenizer.encode("aba<end>", false)).containsExactly(3, 1, 4);
         }
     }
 

@@ -18,8 +18,11 @@ final class ExpressionParser {
 
     private final TokenStream tokens;
 
+    private final PrimaryParser primaries;
+
     ExpressionParser(TokenStream tokens) {
         this.tokens = tokens;
+        primaries = new PrimaryParser(tokens, this);
     }
 
     /** One expression, or several with commas between them, which make a list. */
@@ -52,7 +55,7 @@ final class ExpressionParser {
         return token.kind() == Kind.BLOCK_END || token.kind() == Kind.VARIABLE_END || token.isOperator(")");
     }
 
-    private static List<@Nullable Object> evaluateAll(List<Expression> expressions, Scope scope) {
+    static List<@Nullable Object> evaluateAll(List<Expression> expressions, Scope scope) {
         List<@Nullable Object> values = new ArrayList<>(expressions.size());
         expressions.forEach(expression -> values.add(expression.evaluate(scope)));
         return values;
@@ -200,93 +203,10 @@ final class ExpressionParser {
             Expression operand = parseSigned(false);
             value = scope -> Arithmetic.plus(operand.evaluate(scope));
         } else {
-            value = parsePrimary();
+            value = primaries.parse();
         }
         value = parsePostfix(value);
         return withFilters ? parseFiltersAndTests(value) : value;
-    }
-
-    private Expression parsePrimary() {
-        Token token = tokens.next();
-        return switch (token.kind()) {
-            case NAME -> name(token.text());
-            case STRING -> {
-                StringBuilder text = new StringBuilder(token.text());
-                while (tokens.peek().kind() == Kind.STRING) {
-                    text.append(tokens.next().text());
-                }
-                String literal = text.toString();
-                yield scope -> literal;
-            }
-            case INTEGER -> {
-                long value = parseLong(token);
-                yield scope -> value;
-            }
-            case FLOAT -> {
-                double value = Double.parseDouble(token.text());
-                yield scope -> value;
-            }
-            case OPERATOR -> bracketed(token);
-            default -> throw JinjaException.at(token.line(), "unexpected " + token);
-        };
-    }
-
-    private static long parseLong(Token token) {
-        try {
-            return Long.parseLong(token.text());
-        } catch (NumberFormatException e) {
-            throw JinjaException.at(token.line(), "integer " + token.text() + " is too large");
-        }
-    }
-
-    private static Expression name(String name) {
-        return switch (name) {
-            case "true", "True" -> scope -> true;
-            case "false", "False" -> scope -> false;
-            case "none", "None" -> scope -> null;
-            default -> scope -> scope.get(name);
-        };
-    }
-
-    private Expression bracketed(Token open) {
-        switch (open.text()) {
-            case "(" -> {
-                Expression inner = tokens.peek().isOperator(")") ? scope -> List.of() : parseTuple();
-                tokens.expectOperator(")");
-                return inner;
-            }
-            case "[" -> {
-                List<Expression> items = new ArrayList<>();
-                while (!tokens.acceptOperator("]")) {
-                    items.add(parse());
-                    if (!tokens.peek().isOperator("]")) {
-                        tokens.expectOperator(",");
-                    }
-                }
-                return scope -> evaluateAll(items, scope);
-            }
-            case "{" -> {
-                return parseMap();
-            }
-            default -> throw JinjaException.at(open.line(), "unexpected " + open);
-        }
-    }
-
-    private Expression parseMap() {
-        Map<Expression, Expression> entries = new LinkedHashMap<>();
-        while (!tokens.acceptOperator("}")) {
-            Expression key = parse();
-            tokens.expectOperator(":");
-            entries.put(key, parse());
-            if (!tokens.peek().isOperator("}")) {
-                tokens.expectOperator(",");
-            }
-        }
-        return scope -> {
-            Map<@Nullable Object, @Nullable Object> map = new LinkedHashMap<>();
-            entries.forEach((key, value) -> map.put(key.evaluate(scope), value.evaluate(scope)));
-            return map;
-        };
     }
 
     private Expression parsePostfix(Expression start) {
@@ -298,7 +218,7 @@ final class ExpressionParser {
                 if (token.kind() == Kind.NAME) {
                     value = scope -> Access.attribute(object.evaluate(scope), token.text());
                 } else if (token.kind() == Kind.INTEGER) {
-                    Long index = parseLong(token);
+                    Long index = PrimaryParser.parseLong(token);
                     value = scope -> Access.item(object.evaluate(scope), index);
                 } else {
                     throw JinjaException.at(token.line(), "expected a name or number after '.', found " + token);
@@ -426,6 +346,6 @@ final class ExpressionParser {
             case OPERATOR -> token.text().equals("[") || token.text().equals("{");
             default -> false;
         };
-        return operand ? new ArgumentList(List.of(parsePostfix(parsePrimary())), Map.of()) : ArgumentList.NONE;
+        return operand ? new ArgumentList(List.of(parsePostfix(primaries.parse())), Map.of()) : ArgumentList.NONE;
     }
 }

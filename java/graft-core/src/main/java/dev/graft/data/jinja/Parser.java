@@ -255,7 +255,7 @@ final class Parser {
         endTag();
         Statement body = parseCaptured("endset");
         return (scope, out) -> {
-            target.assign(scope, filters.apply(scope, capture(body, new Scope(scope))));
+            target.assign(scope, filters.apply(scope, Macro.capture(body, new Scope(scope))));
             return Flow.NEXT;
         };
     }
@@ -294,7 +294,7 @@ final class Parser {
         endTag();
         Statement body = parseCaptured("endfilter");
         return (scope, out) -> {
-            out.append(Values.text(filters.apply(scope, capture(body, new Scope(scope)))));
+            out.append(Values.text(filters.apply(scope, Macro.capture(body, new Scope(scope)))));
             return Flow.NEXT;
         };
     }
@@ -309,12 +309,6 @@ final class Parser {
         loops = outerLoops;
         captures--;
         return body;
-    }
-
-    private static String capture(Statement body, Scope scope) {
-        Output captured = new Output();
-        body.execute(scope, captured);
-        return captured.text();
     }
 
     private Statement parseWith() {
@@ -361,30 +355,12 @@ final class Parser {
         };
     }
 
-    /** The parameters of a macro: names, and the defaults of those that have one. */
-    private record Parameters(List<String> names, List<@Nullable Expression> defaults) {
-        void bind(Callable.Arguments arguments, Scope scope) {
-            if (arguments.size() > names.size()) {
-                throw new JinjaException("macro takes " + names.size() + " arguments, not " + arguments.size());
-            }
-            for (int i = 0; i < names.size(); i++) {
-                Expression ifMissing = defaults.get(i);
-                String name = names.get(i);
-                if (arguments.has(i, name)) {
-                    scope.set(name, arguments.get(i, name, null));
-                } else {
-                    scope.set(name, ifMissing == null ? new Undefined(name) : ifMissing.evaluate(scope));
-                }
-            }
-        }
-    }
-
-    private Parameters parseParameters() {
-        Parameters parameters = new Parameters(new ArrayList<>(), new ArrayList<>());
+    private Macro.Parameters parseParameters() {
+        Macro.Parameters parameters = new Macro.Parameters(new ArrayList<>(), new ArrayList<>());
         tokens.expectOperator("(");
         while (!tokens.acceptOperator(")")) {
-            parameters.names.add(tokens.expectIdentifier());
-            parameters.defaults.add(tokens.acceptOperator("=") ? expressions.parse() : null);
+            parameters.names().add(tokens.expectIdentifier());
+            parameters.defaults().add(tokens.acceptOperator("=") ? expressions.parse() : null);
             if (!tokens.peek().isOperator(")")) {
                 tokens.expectOperator(",");
             }
@@ -394,45 +370,18 @@ final class Parser {
 
     private Statement parseMacro() {
         String name = tokens.expectIdentifier();
-        Parameters parameters = parseParameters();
+        Macro.Parameters parameters = parseParameters();
         endTag();
         Statement body = parseCaptured("endmacro");
         return (scope, out) -> {
-            scope.set(name, macro(parameters, body, scope));
+            scope.set(name, new Macro(parameters, body, scope));
             return Flow.NEXT;
         };
     }
 
-    private static Callable macro(Parameters parameters, Statement body, Scope definition) {
-        return new Callable() {
-            private int depth;
-
-            @Override
-            public Object call(Arguments arguments) {
-                Scope scope = new Scope(definition);
-                Object caller = arguments.named().get("caller");
-                if (caller != null) {
-                    scope.set("caller", caller);
-                }
-                if (++depth > MAX_MACRO_DEPTH) {
-                    throw new JinjaException("a macro calls itself more than " + MAX_MACRO_DEPTH + " deep");
-                }
-                try {
-                    parameters.bind(arguments, scope);
-                    return capture(body, scope);
-                } finally {
-                    depth--;
-                }
-            }
-        };
-    }
-
-    /** Deeper calls of one macro by itself are taken for a recursion without end. */
-    private static final int MAX_MACRO_DEPTH = 200;
-
     private Statement parseCallBlock() {
-        Parameters parameters =
-                tokens.peek().isOperator("(") ? parseParameters() : new Parameters(List.of(), List.of());
+        Macro.Parameters parameters =
+                tokens.peek().isOperator("(") ? parseParameters() : new Macro.Parameters(List.of(), List.of());
         String macro = tokens.expectIdentifier();
         ExpressionParser.ArgumentList arguments = expressions.parseArguments();
         endTag();
@@ -443,7 +392,7 @@ final class Parser {
             }
             Callable.Arguments evaluated = arguments.evaluate(scope);
             java.util.Map<String, @Nullable Object> named = new java.util.LinkedHashMap<>(evaluated.named());
-            named.put("caller", macro(parameters, body, scope));
+            named.put("caller", new Macro(parameters, body, scope));
             out.append(Values.text(callable.call(new Callable.Arguments(evaluated.positional(), named))));
             return Flow.NEXT;
         };
