@@ -34,16 +34,18 @@ public final class Corpus {
 
     private static String document(RandomGenerator random) {
         int share = random.nextInt(100);
-        if (share < 8) {
+        if (share < 4) {
             return story(random);
-        } else if (share < 18) {
+        } else if (share < 10) {
             return questions(random);
-        } else if (share < 80) {
+        } else if (share < 60) {
             return notes(random);
-        } else if (share < 88) {
+        } else if (share < 66) {
             return table(random);
-        } else if (share < 94) {
+        } else if (share < 70) {
             return headline(random);
+        } else if (share < 85) {
+            return echo(random);
         }
         return lists(random);
     }
@@ -157,21 +159,35 @@ public final class Corpus {
         return lead(said, random) + "\nHeadline: " + headline;
     }
 
-    /** A list, and the list again; or numbers as words and digits. */
+    /** A passage and the same again, which teaches to copy before anything else does. */
+    private static String echo(RandomGenerator random) {
+        String text = passage(random).text();
+        return Grammar.pick(LEADS, random) + ": " + text + "\nAgain: " + text;
+    }
+
+    /** A list, again, and backwards, with and without marks; or numbers as words and digits. */
     private static String lists(RandomGenerator random) {
         if (random.nextInt(4) == 0) {
-            return random.ints(6, 0, Lexicon.MAX_COUNT + 1)
+            return random.ints(8, 0, Lexicon.MAX_COUNT + 1)
                     .mapToObj(n -> Lexicon.numberWord(n) + " = " + n)
                     .collect(Collectors.joining("\n"));
         }
-        List<String> source =
-                Grammar.pick(List.of(Lexicon.names(), Lexicon.names(), Lexicon.THINGS, Lexicon.COLOURS), random);
-        List<String> items = Stream.generate(() -> Grammar.pick(source, random))
-                .limit(random.nextInt(3, 8))
+        List<String> items = Stream.generate(() -> listItem(random))
+                .limit(random.nextInt(3, 9))
                 .toList();
-        String quoted = items.stream().collect(Collectors.joining("\", \"", "\"", "\""));
-        return "List: " + String.join(", ", items) + "\nAgain: " + quoted + "\nBackwards: "
-                + String.join(", ", items.reversed());
+        String plain = String.join(", ", items);
+        String marked = items.stream().collect(Collectors.joining("\", \"", "\"", "\""));
+        boolean markedFirst = random.nextInt(4) == 0;
+        return "List: " + (markedFirst ? marked : plain) + "\nAgain: " + (markedFirst ? plain : marked)
+                + "\nBackwards: " + String.join(", ", items.reversed());
+    }
+
+    private static String listItem(RandomGenerator random) {
+        return switch (random.nextInt(4)) {
+            case 0, 1 -> Grammar.pick(Lexicon.names(), random);
+            case 2 -> Grammar.pick(Lexicon.THINGS, random);
+            default -> Grammar.pick(Lexicon.PLACES, random).noun();
+        };
     }
 
     private static void shuffle(List<Field> fields, RandomGenerator random) {

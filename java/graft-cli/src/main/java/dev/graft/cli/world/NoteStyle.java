@@ -101,13 +101,14 @@ record NoteStyle(
     private static final List<Marks> VALUE_MARKS = List.of(
             Marks.NONE,
             Marks.NONE,
+            Marks.NONE,
+            Marks.NONE,
             new Marks("\"", "\""),
             new Marks("\"", "\""),
             new Marks("\"", "\""),
             new Marks("'", "'"),
             new Marks("(", ")"),
-            new Marks("[", "]"),
-            new Marks("<", ">"));
+            new Marks("[", "]"));
     private static final List<String> JOINERS = List.of(", ", ", ", ", ", "; ", " | ", " / ", ",", "\n", "\n", " and ");
     private static final List<Marks> WRAPPERS =
             List.of(Marks.NONE, Marks.NONE, Marks.NONE, new Marks("(", ")"), new Marks("[", "]"), new Marks("<", ">"));
@@ -142,7 +143,7 @@ record NoteStyle(
         for (int i = all.size() - 1; i > 0; i--) {
             Collections.swap(all, i, random.nextInt(i + 1));
         }
-        return all.subList(0, random.nextInt(3, all.size() + 1));
+        return all.subList(0, random.nextInt(2, all.size() + 1));
     }
 
     private static String drawName(Entry entry, boolean capital, RandomGenerator random) {
