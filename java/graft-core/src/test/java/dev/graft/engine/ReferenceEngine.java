@@ -86,7 +86,9 @@ public final class ReferenceEngine implements Engine {
 
     @Override
     public void upload(float[] source, Tensor destination) {
-        shape("source of an upload", destination, 1, source.length);
+        if (source.length != destination.size() || !destination.isContiguous()) {
+            throw new IllegalArgumentException(source.length + " numbers to " + destination);
+        }
         HostTensors.writeFloats(source, destination);
     }
 
