@@ -51,10 +51,11 @@ abstract class RowsConformance extends Conformance {
         fixture.run(() -> engine.scatterAddRows(y.tensor(), rows, table.tensor()));
 
         Matrix sums = table.before();
+        Matrix added = y.before();
         for (int i = 0; i < count; i++) {
             for (int column = 0; column < width; column++) {
                 float sum =
-                        (float) sums.at(index[i], column) + (float) y.before().at(i, column);
+                        (float) sums.at(index[i], column) + (float) added.at(i, column);
                 sums.set(index[i], column, sum);
             }
         }
