@@ -10,10 +10,11 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * How fast the products of a LoRA training step and of generation run, a table on standard output. Not a test: run {@code main}
- * with {@code onednn|java} and the number of threads. Sizes are those of SmolLM2-135M at 1024 tokens, rank 16.
+ * with {@code onednn|java} and the number of threads, and perhaps a part of
+ * the rows' names. Sizes are those of SmolLM2-135M at 1024 tokens, rank 16.
  */
 final class MatMulSpeed {
-    private static final long NANOS_PER_SIZE = 400_000_000L;
+    private static final long NANOS_PER_SIZE = 1_000_000_000L;
 
     private MatMulSpeed() {}
 
@@ -53,6 +54,9 @@ final class MatMulSpeed {
                 MatMul matMul = args[0].equals("java") ? new JavaMatMul(pool) : new OneDnnMatMul(OneDnn.open(), pool)) {
             System.out.println(matMul.description());
             for (Case c : CASES) {
+                if (args.length > 2 && !c.name.contains(args[2])) {
+                    continue;
+                }
                 double f32 = measure(matMul, c, DType.F32);
                 double bf16 = measure(matMul, c, DType.BF16);
                 System.out.printf(
