@@ -18,6 +18,9 @@ final class WidenedProduct implements AutoCloseable {
     /** Elements of a block of a or b: 1 MiB, so that both stay in a core's own cache. */
     private static final int BLOCK = 1 << 18;
 
+    /** Longer sums are formed in parts of at most so many terms, which keeps blocks from getting thin. */
+    private static final int MAX_SUM = 1024;
+
     private static final int MIN_LENGTH = 64;
     private static final long ALIGNMENT = 64;
 
@@ -36,38 +39,49 @@ final class WidenedProduct implements AutoCloseable {
     void compute(Product product, Consumer<Product> multiply) {
         int m = product.m();
         int n = product.n();
-        int length = Math.max(MIN_LENGTH, BLOCK / product.k() / MIN_LENGTH * MIN_LENGTH);
+        int k = product.k();
+        int parts = (k + MAX_SUM - 1) / MAX_SUM;
+        int kLength = (k + parts - 1) / parts;
+        int length = Math.max(MIN_LENGTH, BLOCK / kLength / MIN_LENGTH * MIN_LENGTH);
         for (int i = 0; i < m; i += length) {
-            int mEnd = Math.min(m, i + length);
-            TensorView a = null;
             for (int j = 0; j < n; j += length) {
-                Product block = product.tile(i, mEnd, j, Math.min(n, j + length));
-                if (a == null) {
-                    a = blockOfA.widen(block.a());
-                }
-                compute(block, a, blockOfB.widen(block.b()), multiply);
+                compute(product.tile(i, Math.min(m, i + length), j, Math.min(n, j + length)), kLength, multiply);
             }
         }
     }
 
-    private void compute(Product block, TensorView a, TensorView b, Consumer<Product> multiply) {
+    private void compute(Product block, int kLength, Consumer<Product> multiply) {
         Tensor c = block.c();
+        boolean direct = c.dtype() == DType.F32;
+        Tensor sums = direct ? c : blockOfC.tensor(c.rows(), c.cols());
         TensorView bias = block.bias();
-        if (c.dtype() == DType.F32) {
-            TensorView wideBias = bias != null && bias.dtype() == DType.BF16 ? blockOfBias.widen(bias) : bias;
-            multiply.accept(
-                    new Product(a, block.transA(), b, block.transB(), block.beta(), block.addend(), wideBias, c));
-            return;
+        TensorView wideBias = bias != null && bias.dtype() == DType.BF16 ? blockOfBias.widen(bias) : bias;
+        for (int p = 0; p < block.k(); p += kLength) {
+            int end = Math.min(block.k(), p + kLength);
+            TensorView a = blockOfA.widen(
+                    block.transA() ? block.a().rows(p, end) : block.a().columns(p, end));
+            TensorView b = blockOfB.widen(
+                    block.transB() ? block.b().columns(p, end) : block.b().rows(p, end));
+            boolean first = p == 0;
+            float beta = first ? (direct ? block.beta() : 0) : 1;
+            TensorView addend = first && direct ? block.addend() : null;
+            multiply.accept(new Product(
+                    a, block.transA(), b, block.transB(), beta, addend, first && direct ? wideBias : null, sums));
         }
-        Tensor sums = blockOfC.tensor(c.rows(), c.cols());
-        multiply.accept(new Product(a, block.transA(), b, block.transB(), 0, null, null, sums));
-        if (row.length < c.cols()) {
-            row = new float[c.cols()];
+        if (!direct) {
+            round(block, sums);
+        }
+    }
+
+    private void round(Product block, Tensor sums) {
+        int n = sums.cols();
+        if (row.length < n) {
+            row = new float[n];
         }
         MemorySegment segment = HostAddress.segment(sums);
-        for (int i = 0; i < c.rows(); i++) {
-            MemorySegment.copy(segment, Rows.F32, sums.rowOffset(i), row, 0, c.cols());
-            Rows.finish(block, i, 0, c.cols(), row, 0);
+        for (int i = 0; i < sums.rows(); i++) {
+            MemorySegment.copy(segment, Rows.F32, sums.rowOffset(i), row, 0, n);
+            Rows.finish(block, i, 0, n, row, 0);
         }
     }
 
