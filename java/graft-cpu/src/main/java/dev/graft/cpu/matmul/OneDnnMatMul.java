@@ -72,7 +72,7 @@ public final class OneDnnMatMul implements MatMul {
     }
 
     private boolean useOneDnn(OneDnnWorker worker, Product product, MatMulLayout layout) {
-        if (product.k() == 0 || (layout.inputs() == DType.BF16 && !bf16)) {
+        if (product.m() <= FewRows.MAX_ROWS || product.k() == 0 || (layout.inputs() == DType.BF16 && !bf16)) {
             return false;
         }
         if (layout.bias() == DType.BF16 && layout.inputs() == DType.F32) {
