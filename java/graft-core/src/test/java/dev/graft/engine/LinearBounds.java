@@ -145,26 +145,35 @@ record LinearBounds(Matrix value, Matrix bound) {
                 lora.fromRow(), lora.toRow(), absolute(lora.a()), absolute(lora.b()), lora.scale(), lora.dropout());
     }
 
-    /** Parts that are added up, each addition perhaps rounded to the output's dtype. */
+    /** Parts that are added up. Each addition may be rounded to the output's dtype, which errs by u of a partial sum. */
     private static final class Sum {
         private final Matrix value;
         private final Matrix magnitude;
         private final Matrix error;
+        private final int[] parts;
 
         Sum(int rows, int cols) {
             value = Matrix.zeros(rows, cols);
             magnitude = Matrix.zeros(rows, cols);
             error = Matrix.zeros(rows, cols);
+            parts = new int[rows];
         }
 
         void add(int fromRow, Matrix part, Matrix partError) {
             value.addRows(fromRow, part);
             magnitude.addRows(fromRow, absolute(part));
             error.addRows(fromRow, partError);
+            for (int row = fromRow; row < fromRow + part.rows(); row++) {
+                parts[row]++;
+            }
         }
 
         LinearBounds bounds(DType dtype) {
-            return new LinearBounds(value, Tolerance.bound(dtype, magnitude.scaled(2), error));
+            Matrix partialSums = Matrix.zeros(value.rows(), value.cols());
+            for (int row = 0; row < value.rows(); row++) {
+                partialSums.addRows(row, magnitude.rows(row, row + 1).scaled(parts[row]));
+            }
+            return new LinearBounds(value, Tolerance.bound(dtype, partialSums, error));
         }
     }
 }

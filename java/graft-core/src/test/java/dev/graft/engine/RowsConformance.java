@@ -54,8 +54,7 @@ abstract class RowsConformance extends Conformance {
         Matrix added = y.before();
         for (int i = 0; i < count; i++) {
             for (int column = 0; column < width; column++) {
-                float sum =
-                        (float) sums.at(index[i], column) + (float) added.at(i, column);
+                float sum = (float) sums.at(index[i], column) + (float) added.at(i, column);
                 sums.set(index[i], column, sum);
             }
         }
