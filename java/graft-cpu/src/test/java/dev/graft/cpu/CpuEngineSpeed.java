@@ -45,7 +45,9 @@ final class CpuEngineSpeed {
     }
 
     public static void main(String[] args) {
-        int threads = args.length > 0 ? Integer.parseInt(args[0]) : Runtime.getRuntime().availableProcessors();
+        int threads = args.length > 0
+                ? Integer.parseInt(args[0])
+                : Runtime.getRuntime().availableProcessors();
         String only = args.length > 1 ? args[1] : "";
         try (CpuEngine engine = new CpuEngine(new WorkerPool(threads))) {
             for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
@@ -165,19 +167,30 @@ final class CpuEngineSpeed {
         Tensor dv = random(M, 192);
         Tensor lse = f32(M, 9);
         for (Sequences s : List.of(Sequences.packed(256, 256, 256, 256), Sequences.packed(1024))) {
-            long pairs = Arrays.stream(s.queryLength()).mapToLong(t -> t * (t + 1L) / 2).sum();
+            long pairs = Arrays.stream(s.queryLength())
+                    .mapToLong(t -> t * (t + 1L) / 2)
+                    .sum();
             String name = s.count() + " x " + s.queryLength()[0];
-            flops(only, "attentionForward " + name, 4 * pairs * D, () ->
-                    engine.attentionForward(SHAPE, s, q, k, v, o, lse));
-            flops(only, "attentionBackward " + name, 10 * pairs * D, () ->
-                    engine.attentionBackward(SHAPE, s, q, k, v, o, lse, dO, dq, dk, dv));
+            flops(
+                    only,
+                    "attentionForward " + name,
+                    4 * pairs * D,
+                    () -> engine.attentionForward(SHAPE, s, q, k, v, o, lse));
+            flops(
+                    only,
+                    "attentionBackward " + name,
+                    10 * pairs * D,
+                    () -> engine.attentionBackward(SHAPE, s, q, k, v, o, lse, dO, dq, dk, dv));
         }
         Sequences decode = new Sequences(new int[] {0}, new int[] {1}, new int[] {0}, new int[] {M});
         Tensor q1 = random(1, D);
         Tensor o1 = random(1, D);
         Tensor lse1 = f32(1, 9);
-        bytes(only, "attention, 1 query", 2 * k.byteSize(), () ->
-                engine.attentionForward(SHAPE, decode, q1, k, v, o1, lse1));
+        bytes(
+                only,
+                "attention, 1 query",
+                2 * k.byteSize(),
+                () -> engine.attentionForward(SHAPE, decode, q1, k, v, o1, lse1));
     }
 
     private void linear(String only, Tensor x, String name, int k, int n, @Nullable Dropout dropout) {
@@ -185,8 +198,8 @@ final class CpuEngineSpeed {
         Tensor residual = random(M, n);
         LoraTerm.Gradients gradients = new LoraTerm.Gradients(f32(RANK, k), f32(n, RANK), random(M, RANK));
         Tensor dropped = dropout == null ? null : random(M, k);
-        LoraTerm term = new LoraTerm(
-                0, M, random(RANK, k), random(n, RANK), 2, random(M, RANK), dropout, dropped, gradients);
+        LoraTerm term =
+                new LoraTerm(0, M, random(RANK, k), random(n, RANK), 2, random(M, RANK), dropout, dropped, gradients);
         Tensor weight = random(n, k);
         Projection frozen = new Projection(weight, null, List.of(), y, residual, null, null);
         Projection lora = new Projection(weight, null, List.of(term), y, residual, null, null);
