@@ -13,6 +13,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /** Native memory of the CPU engine: zeroed, on 64-byte boundaries, freed when closed. */
 public final class CpuMemory {
     private static final long ALIGNMENT = 64;
+    private static final long NEGLIGIBLE = 1 << 20;
     private static final AtomicLong LIVE_BYTES = new AtomicLong();
 
     private CpuMemory() {}
@@ -32,9 +33,8 @@ public final class CpuMemory {
             throw new IllegalArgumentException("cannot allocate " + bytes + " bytes");
         }
         // Linux promises more memory than it has and kills whoever uses it: look first
-        long available = availableBytes();
-        if (bytes > available) {
-            throw outOfMemory(bytes, available);
+        if (bytes > NEGLIGIBLE && bytes > availableBytes()) {
+            throw outOfMemory(bytes);
         }
         Arena arena = Arena.ofShared();
         MemorySegment segment;
@@ -42,7 +42,7 @@ public final class CpuMemory {
             segment = arena.allocate(bytes, ALIGNMENT);
         } catch (OutOfMemoryError refused) {
             arena.close();
-            throw outOfMemory(bytes, available);
+            throw outOfMemory(bytes);
         }
         LIVE_BYTES.addAndGet(bytes);
         AtomicBoolean open = new AtomicBoolean(true);
@@ -54,8 +54,8 @@ public final class CpuMemory {
         });
     }
 
-    private static InputException outOfMemory(long bytes, long available) {
-        return new InputException("out of memory: " + bytes + " bytes asked for, " + available
+    private static InputException outOfMemory(long bytes) {
+        return new InputException("out of memory: " + bytes + " bytes asked for, " + availableBytes()
                 + " available; use a smaller batch, shorter sequences or --precision bf16");
     }
 

@@ -116,7 +116,7 @@ public final class Attention {
         }
     }
 
-    /** Multiplies the visible scores of a row by {@code scale} and returns their maximum. */
+    /** Multiplies the visible scores of a row by {@code scale} and returns the largest that is not NaN. */
     static float scale(float[] row, int from, int to, float scale) {
         int first = from & -Lanes.COUNT;
         int last = Lanes.roundUp(to);
@@ -126,7 +126,7 @@ public final class Attention {
         for (int i = first; i < last; i += Lanes.COUNT) {
             FloatVector s = FloatVector.fromArray(F, row, i).mul(scale);
             s.intoArray(row, i);
-            most = most.max(s);
+            most = Lanes.larger(most, s);
         }
         return most.reduceLanes(VectorOperators.MAX);
     }

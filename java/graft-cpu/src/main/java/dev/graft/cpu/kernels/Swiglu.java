@@ -34,12 +34,17 @@ public final class Swiglu {
             float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);
             Rows.load(gate, row, from, n, g, 0);
             Rows.load(up, row, from, n, u, 0);
-            for (int i = 0; i < n; i += Lanes.COUNT) {
-                FloatVector gi = FloatVector.fromArray(F, g, i);
-                gi.mul(Lanes.sigmoid(gi)).mul(FloatVector.fromArray(F, u, i)).intoArray(g, i);
-            }
+            activate(g, u, n);
             Rows.store(g, 0, y, row, from, n);
         });
+    }
+
+    /** g becomes silu(g) · u. */
+    private static void activate(float[] g, float[] u, int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            FloatVector gi = FloatVector.fromArray(F, g, i);
+            gi.mul(Lanes.sigmoid(gi)).mul(FloatVector.fromArray(F, u, i)).intoArray(g, i);
+        }
     }
 
     /** dgate may be gate, dup may be up. */
