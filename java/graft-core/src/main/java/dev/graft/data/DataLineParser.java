@@ -11,13 +11,16 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentSkipListSet;
 import org.jspecify.annotations.Nullable;
 
-/** Parses one line of a data file and decides which form it has; messages of its errors lack the file and line. */
+/**
+ * Parses one line of a data file and decides which form it has; messages of its errors lack the file and line. Safe for
+ * use by several threads.
+ */
 final class DataLineParser {
     private static final String FORMS =
             "a line has \"text\", or \"prompt\" and \"completion\", or \"messages\", or \"input_ids\" (and \"labels\")";
@@ -28,7 +31,7 @@ final class DataLineParser {
     private final ObjectMapper json = new ObjectMapper(JsonFactory.builder()
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .build());
-    private final Set<String> unknownKeys = new LinkedHashSet<>();
+    private final Set<String> unknownKeys = new ConcurrentSkipListSet<>();
 
     /** Keys seen so far that belong to none of the forms. */
     Set<String> unknownKeys() {

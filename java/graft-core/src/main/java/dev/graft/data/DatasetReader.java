@@ -1,6 +1,8 @@
 package dev.graft.data;
 
 import dev.graft.common.InputException;
+import dev.graft.data.JsonLines.Line;
+import dev.graft.data.RowEncoder.Row;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -8,7 +10,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,10 +37,13 @@ import org.slf4j.LoggerFactory;
  */
 public final class DatasetReader {
     private static final Logger LOG = LoggerFactory.getLogger(DatasetReader.class);
+    /** Lines tokenized at a time. */
+    private static final int BATCH = 1024;
 
     private final Path file;
     private final int seqLen;
     private final RowEncoder encoder;
+    private final DataLineParser parser = new DataLineParser();
     private final List<Example> examples = new ArrayList<>();
     private long tokens;
     private long targets;
@@ -76,13 +83,18 @@ public final class DatasetReader {
     }
 
     private Dataset readAll() {
-        DataLineParser parser = new DataLineParser();
         try (JsonLines lines = new JsonLines(file)) {
-            for (String line = lines.next(); line != null; line = lines.next()) {
-                if (!line.isBlank()) {
-                    add(line, parser, lines);
+            List<Line> batch = new ArrayList<>(BATCH);
+            for (Line line = lines.next(); line != null; line = lines.next()) {
+                if (!line.text().isBlank()) {
+                    batch.add(line);
+                }
+                if (batch.size() == BATCH) {
+                    addAll(batch);
+                    batch.clear();
                 }
             }
+            addAll(batch);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot read " + file, e);
         }
@@ -93,21 +105,36 @@ public final class DatasetReader {
             throw new InputException(file + ": every label of all " + rows + " rows is masked (within " + seqLen
                     + " tokens), so there is nothing to learn; check the labels or raise --seq-len");
         }
-        warn(parser);
+        warn();
         return new Dataset(
                 examples, new Dataset.Statistics(examples.size(), tokens, targets, longest, cut, dropped, withoutEnd));
     }
 
-    private void add(String line, DataLineParser parser, JsonLines lines) {
-        rows++;
-        DataLine parsed;
-        RowEncoder.Row row;
+    /** A line tokenized, or why it cannot be. */
+    private record Outcome(
+            @Nullable Row row, boolean fromText, @Nullable InputException error) {}
+
+    /** Tokenizes lines in parallel and adds them in their order. */
+    private void addAll(List<Line> batch) {
+        List<Outcome> outcomes = batch.parallelStream().map(this::encode).toList();
+        outcomes.forEach(this::add);
+    }
+
+    private Outcome encode(Line line) {
         try {
-            parsed = parser.parse(line);
-            row = encoder.encode(parsed);
+            DataLine parsed = parser.parse(line.text());
+            return new Outcome(encoder.encode(parsed), !(parsed instanceof DataLine.Tokens), null);
         } catch (InputException e) {
-            throw new InputException(lines.where() + e.getMessage(), e);
+            return new Outcome(null, false, new InputException(file + ":" + line.number() + ": " + e.getMessage(), e));
         }
+    }
+
+    private void add(Outcome outcome) {
+        Row row = outcome.row;
+        if (row == null) {
+            throw Objects.requireNonNull(outcome.error);
+        }
+        rows++;
         int length = Math.min(row.ids().length, seqLen);
         if (length < row.ids().length) {
             cut++;
@@ -126,13 +153,13 @@ public final class DatasetReader {
         tokens += length;
         targets += counting;
         longest = Math.max(longest, length);
-        if (!(parsed instanceof DataLine.Tokens)) {
+        if (outcome.fromText) {
             textRows++;
             withoutEnd += encoder.endsSomewhere(example) ? 0 : 1;
         }
     }
 
-    private void warn(DataLineParser parser) {
+    private void warn() {
         if (cut > 0) {
             LOG.warn(
                     "{}: {} of {} rows are longer than {} tokens and were cut; raise --seq-len to keep them whole",

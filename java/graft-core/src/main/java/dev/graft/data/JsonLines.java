@@ -28,13 +28,16 @@ final class JsonLines implements AutoCloseable {
         in = new BufferedInputStream(Files.newInputStream(file), BUFFER);
     }
 
+    /** A line without its end, and its number, from 1. */
+    record Line(int number, String text) {}
+
     /**
-     * The next line without its end, or null after the last one.
+     * The next line, or null after the last one.
      *
      * @throws InputException where the line is not UTF-8
      */
     @Nullable
-    String next() throws IOException {
+    Line next() throws IOException {
         int length = 0;
         int b = in.read();
         if (b < 0) {
@@ -49,15 +52,10 @@ final class JsonLines implements AutoCloseable {
         }
         try {
             String text = decoder.decode(ByteBuffer.wrap(line, 0, length)).toString();
-            return number == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text;
+            return new Line(number, number == 1 && text.startsWith("\uFEFF") ? text.substring(1) : text);
         } catch (CharacterCodingException e) {
-            throw new InputException(where() + "not valid UTF-8; convert the file to UTF-8", e);
+            throw new InputException(file + ":" + number + ": not valid UTF-8; convert the file to UTF-8", e);
         }
-    }
-
-    /** {@code file:line: } of the last line read. */
-    String where() {
-        return file + ":" + number + ": ";
     }
 
     @Override

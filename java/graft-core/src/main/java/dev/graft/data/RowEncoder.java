@@ -9,17 +9,18 @@ import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** Turns a data line into token ids and labels, uncut; what may be learnt of each form is said at {@link DatasetReader}. */
+/**
+ * Turns a data line into token ids and labels, uncut; what may be learnt of each form is said at {@link DatasetReader}. Safe for
+ * use by several threads.
+ */
 final class RowEncoder {
-    private final Supplier<Tokenizer> tokenizerSource;
-    private final Supplier<ChatTemplate> templateSource;
+    private final Lazy<Tokenizer> tokenizer;
+    private final Lazy<ChatTemplate> template;
     private final int vocabSize;
-    private @Nullable Tokenizer tokenizer;
-    private @Nullable ChatTemplate template;
 
-    RowEncoder(Supplier<Tokenizer> tokenizerSource, Supplier<ChatTemplate> templateSource, int vocabSize) {
-        this.tokenizerSource = tokenizerSource;
-        this.templateSource = templateSource;
+    RowEncoder(Supplier<Tokenizer> tokenizer, Supplier<ChatTemplate> template, int vocabSize) {
+        this.tokenizer = new Lazy<>(tokenizer);
+        this.template = new Lazy<>(template);
         this.vocabSize = vocabSize;
     }
 
@@ -135,20 +136,34 @@ final class RowEncoder {
     }
 
     private Tokenizer tokenizer() {
-        Tokenizer loaded = tokenizer;
-        if (loaded == null) {
-            loaded = tokenizerSource.get();
-            tokenizer = loaded;
-        }
-        return loaded;
+        return tokenizer.get();
     }
 
     private ChatTemplate template() {
-        ChatTemplate loaded = template;
-        if (loaded == null) {
-            loaded = templateSource.get();
-            template = loaded;
+        return template.get();
+    }
+
+    /** Something loaded at the first use, by whichever thread comes first. */
+    private static final class Lazy<T> {
+        private final Supplier<T> source;
+        private volatile @Nullable T value;
+
+        Lazy(Supplier<T> source) {
+            this.source = source;
         }
-        return loaded;
+
+        T get() {
+            T loaded = value;
+            return loaded == null ? load() : loaded;
+        }
+
+        private synchronized T load() {
+            T loaded = value;
+            if (loaded == null) {
+                loaded = source.get();
+                value = loaded;
+            }
+            return loaded;
+        }
     }
 }

@@ -41,8 +41,8 @@ public final class Tokenizer implements AutoCloseable {
     }
 
     /**
-     * Loads the tokenizer of a model folder: {@code tokenizer.json}; names of special tokens from {@code tokenizer_config.json} and
-     * {@code special_tokens_map.json}; end tokens also from {@code generation_config.json}, and from {@code config.json} where
+     * Loads the tokenizer of a model folder: {@code tokenizer.json}; names of special tokens from
+     * {@code tokenizer_config.json} and {@code special_tokens_map.json}; end tokens also from {@code generation_config.json}, and from {@code config.json} where
      * none of the others names one.
      *
      * @throws InputException where {@code tokenizer.json} is missing or one of the files is not valid

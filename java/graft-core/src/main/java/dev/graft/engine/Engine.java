@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
  * The operations of a training step, named by their maths: the narrow waist between models and hardware.
  *
  * <p>M is a number of tokens; weights are [out, in] as in PyTorch. "Compute dtype" is F32 or BF16, the same for all operands of a
- * call; products and sums accumulate in float32. <b>Activation gradients are overwritten ({@code =}), parameter gradients are
+ * call; products and sums accumulate in float32. A bf16 output that is the sum of several products (projections, adapters) may
+ * be rounded once for each of them. <b>Activation gradients are overwritten ({@code =}), parameter gradients are
  * accumulated into ({@code +=})</b>, except where an {@code accumulate} flag says otherwise. Inputs and outputs may not overlap
  * unless a method allows it. Calls run in order; an engine may return before the work is done, and only {@code download} waits.
  * Results are a function of the inputs alone: same inputs, same bits. An engine is used by one thread at a time.
@@ -39,7 +40,7 @@ public interface Engine extends AutoCloseable {
      * A frozen weight from its checkpoint bytes, used in place where the stored dtype is the compute dtype and the hardware can
      * read it there, otherwise converted once (rounding to nearest even) into memory that the returned view owns.
      *
-     * @param stored the mapped bytes of the tensor, rows × cols elements of {@code storedType} (F32, F16 or BF16)
+     * @param stored the mapped bytes of the tensor, readable from any thread: rows × cols elements of {@code storedType} (F32, F16 or BF16)
      */
     TensorView freeze(MemorySegment stored, DType storedType, int rows, int cols, DType compute);
 
@@ -77,12 +78,16 @@ public interface Engine extends AutoCloseable {
 
     // ---- linear layers
 
-    /** For each projection {@code y = x Wᵀ + bias + Σ s (dropout(x) Aᵀ) Bᵀ [+ residual]}; x [M, K]. */
+    /**
+     * For each projection {@code y = x Wᵀ + bias + Σ s (dropout(x) Aᵀ) Bᵀ [+ residual]}; x [M, K]. The row ranges of a
+     * projection's adapters may be empty but not overlap.
+     */
     void linearForward(TensorView x, List<Projection> projections);
 
     /**
      * {@code dx = Σ dy W + s (dy B) A} over the projections, {@code dA += s (dy B)ᵀ x}, {@code dB += s dyᵀ (x Aᵀ)}, and for
-     * trainable weights {@code dW += dyᵀ x}, {@code dbias += Σ dy}.
+     * trainable weights {@code dW += dyᵀ x}, {@code dbias += Σ dy}. With dropout, dA is taken of dropout(x) and the adapter's part
+     * of dx is masked alike. An adapter without gradients still contributes to dx.
      *
      * @param dx [M, K]; null where nothing before this layer is trained
      */
@@ -125,7 +130,8 @@ public interface Engine extends AutoCloseable {
     void rope(Tensor x, TensorView cosSin, TensorView positions, int headDim, boolean inverse);
 
     /**
-     * {@code o = softmax(scale · q kᵀ + causal mask) v} per head and sequence.
+     * {@code o = softmax(scale · q kᵀ + causal mask) v} per head and sequence. Every row of q belongs to a sequence; rows of k
+     * and v that belong to none are not read.
      *
      * @param q [M, H · D]
      * @param k [rows, Hkv · D]

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param weight W [N, K] in the compute dtype
  * @param bias [1, N] in the compute dtype, or null
  * @param lora the adapters, by row range; empty for the frozen layer alone
- * @param y forward: the output [M, N], written. Backward: dy, read
- * @param residual forward: added to the output; same shape as y, may not overlap it. Null for none; unused backward
+ * @param y forward: the output [M, N], written, in the compute dtype or F32 (logits). Backward: dy in the compute dtype, read
+ * @param residual forward: added to the output; same shape and dtype as y, may not overlap it. Null for none; unused backward
  * @param weightGradient dW [N, K] float32, accumulated into; null for a frozen weight
  * @param biasGradient dbias [1, N] float32, accumulated into; null for a frozen bias
  */

@@ -34,15 +34,22 @@ final class OperandChecks {
     static void forward(TensorView x, Projection projection) {
         layer(x, projection);
         Tensor y = projection.y();
+        shape(
+                "y",
+                y,
+                y.dtype() == DType.F32 ? DType.F32 : x.dtype(),
+                x.rows(),
+                projection.weight().rows());
         apart(y, x, projection.residual());
         if (projection.residual() != null) {
-            shape("residual", projection.residual(), x.dtype(), y.rows(), y.cols());
+            shape("residual", projection.residual(), y.dtype(), y.rows(), y.cols());
         }
     }
 
     static void backward(TensorView x, Projection projection, @Nullable Tensor dx) {
         layer(x, projection);
         TensorView weight = projection.weight();
+        shape("dy", projection.y(), x.dtype(), x.rows(), weight.rows());
         if (dx != null) {
             shape("dx", dx, x.dtype(), x.rows(), x.cols());
             apart(dx, x, projection.y());
@@ -58,7 +65,6 @@ final class OperandChecks {
     private static void layer(TensorView x, Projection projection) {
         TensorView weight = projection.weight();
         shape("weight", weight, x.dtype(), weight.rows(), x.cols());
-        shape("y", projection.y(), x.dtype(), x.rows(), weight.rows());
         if (projection.bias() != null) {
             shape("bias", projection.bias(), x.dtype(), 1, weight.rows());
         }

@@ -136,7 +136,10 @@ public final class ReferenceEngine implements Engine {
     public void scatterAddRows(TensorView y, TensorView index, Tensor table) {
         shape("y", y, index.cols(), table.cols());
         apart(table, y, index);
-        write(ReferenceOps.scatterAddRows(read(y), readInts(index), read(table)), table);
+        int[] rows = readInts(index);
+        for (int i = 0; i < rows.length; i++) {
+            accumulate(read(y.rows(i, i + 1)), table.rows(rows[i], rows[i] + 1));
+        }
     }
 
     // ---- linear layers

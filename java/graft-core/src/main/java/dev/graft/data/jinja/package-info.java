@@ -4,6 +4,9 @@
  * {@code generation} block, as transformers sets it up. Values are {@code String}, {@code Long} (any {@code Number} is taken),
  * {@code Double}, {@code Boolean}, {@code null} for None, {@code List}
  * (tuples too, so they print as lists) and {@code Map}.
+ *
+ * <p>Written here because jinjava, the Jinja library of Maven Central, cannot render the templates of Qwen 3 and others:
+ * it has no {@code messages[::-1]} and no {@code startswith}, prints {@code true} for {@code True}, and writes JSON without spaces.
  */
 @NullMarked
 package dev.graft.data.jinja;

@@ -42,7 +42,8 @@ final class LinearChecks {
                 operation,
                 named);
         Checks.dtypes(
-                Checks.sameCompute(x, p.weight(), p.bias(), p.y(), p.residual(), dx)
+                Checks.sameCompute(x, p.weight(), p.bias(), dx)
+                        && isOutput(x, p, dx)
                         && Checks.isF32(p.weightGradient())
                         && Checks.isF32(p.biasGradient()),
                 operation,
@@ -50,6 +51,13 @@ final class LinearChecks {
         for (LoraTerm term : p.lora()) {
             checkTerm(operation, x, p, term);
         }
+    }
+
+    /** Outputs have the compute dtype; forward they may also be F32, which is what the loss wants of logits. */
+    private static boolean isOutput(TensorView x, Projection p, @Nullable TensorView dx) {
+        TensorView residual = p.residual();
+        boolean sameAsY = residual == null || residual.dtype() == p.y().dtype();
+        return sameAsY && (p.y().dtype() == x.dtype() || (dx == null && Checks.isF32(p.y())));
     }
 
     private static void checkTerm(String operation, TensorView x, Projection p, LoraTerm term) {

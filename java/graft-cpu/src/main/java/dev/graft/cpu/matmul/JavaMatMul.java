@@ -1,18 +1,10 @@
 package dev.graft.cpu.matmul;
 
-import static java.nio.ByteOrder.nativeOrder;
-
 import dev.graft.cpu.parallel.WorkerPool;
-import dev.graft.tensor.BFloat16;
-import dev.graft.tensor.DType;
-import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Matrix products in plain Java, for machines without oneDNN. Blocks of a and b are packed as float32 into small arrays that
@@ -22,11 +14,14 @@ import org.jspecify.annotations.Nullable;
 public final class JavaMatMul implements MatMul {
     private final WorkerPool pool;
     private final Block[] blocks;
+    private final FewRows[] fewRows;
 
     public JavaMatMul(WorkerPool pool) {
         this.pool = pool;
         blocks = new Block[pool.size()];
         Arrays.setAll(blocks, worker -> new Block());
+        fewRows = new FewRows[pool.size()];
+        Arrays.setAll(fewRows, worker -> new FewRows());
     }
 
     @Override
@@ -46,6 +41,10 @@ public final class JavaMatMul implements MatMul {
 
     @Override
     public void multiplyOn(int worker, Product product) {
+        if (product.m() <= FewRows.MAX_ROWS) {
+            fewRows[worker].compute(product);
+            return;
+        }
         Block block = blocks[worker];
         for (int i0 = 0; i0 < product.m(); i0 += Block.MC) {
             for (int j0 = 0; j0 < product.n(); j0 += Block.NC) {
@@ -70,9 +69,6 @@ public final class JavaMatMul implements MatMul {
         private static final int MR = 4;
         private static final int NR = 2 * VL; // divides NC for every vector length up to 128
 
-        private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(nativeOrder());
-        private static final ValueLayout.OfShort BF16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(nativeOrder());
-
         private final float[] packedA = new float[MC * KC]; // strips of MR rows, column by column
         private final float[] packedB = new float[KC * NC]; // strips of NR columns, row by row
         private final float[] sums = new float[MC * NC];
@@ -93,7 +89,7 @@ public final class JavaMatMul implements MatMul {
                 }
             }
             for (int i = 0; i < mc; i++) {
-                store(product, i0 + i, j0, nc, i * NC);
+                Rows.finish(product, i0 + i, j0, nc, sums, i * NC);
             }
         }
 
@@ -106,19 +102,14 @@ public final class JavaMatMul implements MatMul {
          */
         private static void pack(
                 TensorView x, boolean alongColumns, int first, int count, int k0, int kc, int width, float[] packed) {
-            MemorySegment segment = HostAddress.segment(x);
-            boolean f32 = x.dtype() == DType.F32;
-            long pitch = x.pitch() * x.dtype().byteSize();
-            long vectorStep = alongColumns ? x.dtype().byteSize() : pitch;
-            long elementStep = alongColumns ? pitch : x.dtype().byteSize();
+            int size = x.dtype().byteSize();
+            long pitch = x.pitch() * size;
+            long vectorStep = alongColumns ? size : pitch;
+            long elementStep = alongColumns ? pitch : size;
             long origin = x.byteOffset() + first * vectorStep + k0 * elementStep;
             for (int v = 0; v < count; v++) {
-                long from = origin + v * vectorStep;
                 int to = v / width * width * kc + v % width;
-                for (int p = 0; p < kc; p++) {
-                    long at = from + p * elementStep;
-                    packed[to + p * width] = f32 ? segment.get(F32, at) : BFloat16.toFloat(segment.get(BF16, at));
-                }
+                Rows.read(x, origin + v * vectorStep, elementStep, kc, packed, to, width);
             }
             for (int v = count; v % width != 0; v++) {
                 int to = v / width * width * kc + v % width;
@@ -168,34 +159,6 @@ public final class JavaMatMul implements MatMul {
             c21.intoArray(sums, s2 + VL);
             c30.intoArray(sums, s3);
             c31.intoArray(sums, s3 + VL);
-        }
-
-        /** c[row, j0..j0+nc] = sums + bias + what is added, rounded to c's type. */
-        private void store(Product product, int row, int j0, int nc, int sum) {
-            Tensor c = product.c();
-            addRow(product.bias(), 0, j0, nc, sum);
-            addRow(product.beta() == 0 ? product.addend() : c, row, j0, nc, sum);
-            MemorySegment segment = HostAddress.segment(c);
-            long at = c.rowOffset(row) + (long) j0 * c.dtype().byteSize();
-            if (c.dtype() == DType.F32) {
-                MemorySegment.copy(sums, sum, segment, F32, at, nc);
-                return;
-            }
-            for (int j = 0; j < nc; j++) {
-                segment.set(BF16, at + 2L * j, BFloat16.fromFloat(sums[sum + j]));
-            }
-        }
-
-        private void addRow(@Nullable TensorView x, int row, int j0, int nc, int sum) {
-            if (x == null) {
-                return;
-            }
-            MemorySegment segment = HostAddress.segment(x);
-            boolean f32 = x.dtype() == DType.F32;
-            long at = x.rowOffset(row) + (long) j0 * x.dtype().byteSize();
-            for (int j = 0; j < nc; j++) {
-                sums[sum + j] += f32 ? segment.get(F32, at + 4L * j) : BFloat16.toFloat(segment.get(BF16, at + 2L * j));
-            }
         }
     }
 }

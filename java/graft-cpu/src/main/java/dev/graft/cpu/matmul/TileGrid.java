@@ -8,26 +8,30 @@ import java.util.function.ObjIntConsumer;
  * Sums are never split, so a tile's values do not depend on who computes it.
  */
 record TileGrid(int rowParts, int colParts) {
-    /** Below this many multiply-adds a product takes less time than waking another worker (a few µs). */
-    private static final long MIN_WORK_PER_WORKER = 200_000;
+    /** A tile that costs less takes less time than handing it to another worker (1 to 2 µs). */
+    private static final long MIN_COST = 500_000;
+
+    /** What it costs to read or write an element, in multiply-adds. */
+    private static final long MEMORY_COST = 8;
 
     /** Tiles start at multiples of this many rows and columns: whole vectors, whole cache lines. */
     private static final int GRAIN = 32;
 
     /** The grid for c [m, n] and sums of length k. */
     static TileGrid of(int m, int n, int k, int workers) {
-        long work = (long) m * n * Math.max(k, 1);
-        int tiles = (int) Math.max(1, Math.min(workers, work / MIN_WORK_PER_WORKER));
+        long memory = (long) m * k + (long) k * n + (long) m * n;
+        long cost = (long) m * n * k + MEMORY_COST * memory;
+        int tiles = (int) Math.max(1, Math.min(workers, cost / MIN_COST));
         TileGrid best = new TileGrid(1, 1);
         double bestCost = Double.POSITIVE_INFINITY;
         for (int rowParts = 1; rowParts <= tiles; rowParts++) {
             int colParts = tiles / rowParts;
             int rows = longest(m, rowParts);
             int cols = longest(n, colParts);
-            // the slowest worker's time: its multiply-adds, and what it must read, weighted as one vector of sums
-            double cost = (double) rows * cols + 16.0 * (rows + cols);
-            if (cost < bestCost) {
-                bestCost = cost;
+            // the slowest worker's: its sums, and the vectors it reads for them
+            double slowest = (double) rows * cols + MEMORY_COST * (rows + cols);
+            if (slowest < bestCost) {
+                bestCost = slowest;
                 best = new TileGrid(rowParts, colParts);
             }
         }
