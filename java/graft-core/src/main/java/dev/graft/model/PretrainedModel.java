@@ -6,6 +6,7 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
 import dev.graft.io.Checkpoint;
+import dev.graft.io.TensorStore;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.LoraPass;
@@ -139,15 +140,16 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     /** The fingerprint of the stored weights, which ties an adapter to its base. Reads the whole checkpoint, once. */
     public synchronized long fingerprint() {
         if (fingerprint == null) {
-            fingerprint = storedFingerprint();
+            fingerprint = fingerprint(checkpoint(), config());
         }
         return fingerprint;
     }
 
-    private long storedFingerprint() {
-        return WeightShape.of(config()).parallelStream()
-                .mapToLong(shape -> Fingerprint.named(
-                        shape.name(), Fingerprint.of(checkpoint().data(shape.name()))))
+    /** As {@link #fingerprint()}, of files that no engine has opened. */
+    public static long fingerprint(TensorStore checkpoint, DecoderConfig config) {
+        return WeightShape.of(config).parallelStream()
+                .mapToLong(shape ->
+                        Fingerprint.named(shape.name(), Fingerprint.of(checkpoint.data(shape.name()))))
                 .sum();
     }
 

@@ -11,6 +11,7 @@ import dev.graft.model.TokenBatch;
 import dev.graft.model.Trainable;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -95,6 +96,11 @@ public final class Trainer implements AutoCloseable {
                             state = TrainerState.read(checkpoint, model, optimizer, config, dataFingerprint));
         }
         return this;
+    }
+
+    /** The newest whole checkpoint under an output folder, from which {@link #output} would resume. */
+    public static Optional<Path> newestCheckpoint(Path folder) {
+        return TrainerState.newest(folder);
     }
 
     /** Steps done before {@link #train} begins: more than 0 in a resumed run. */

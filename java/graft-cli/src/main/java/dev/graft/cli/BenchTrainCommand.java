@@ -1,0 +1,216 @@
+package dev.graft.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.graft.cli.console.Console;
+import dev.graft.cli.console.Table;
+import dev.graft.cli.console.Units;
+import dev.graft.cli.options.EngineOptions;
+import dev.graft.cli.options.OutputOptions;
+import dev.graft.cli.options.PrecisionOption;
+import dev.graft.cli.run.PeakMemory;
+import dev.graft.common.InputException;
+import dev.graft.data.Example;
+import dev.graft.engine.Engine;
+import dev.graft.engine.MemoryKind;
+import dev.graft.engine.MemoryPlan;
+import dev.graft.engine.Precision;
+import dev.graft.io.Json;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.TargetMatcher;
+import dev.graft.model.Decoder;
+import dev.graft.model.DecoderConfig;
+import dev.graft.model.KnownShape;
+import dev.graft.model.LoraModel;
+import dev.graft.model.PretrainedModel;
+import dev.graft.model.WeightShape;
+import dev.graft.train.StepMetrics;
+import dev.graft.train.TrainConfig;
+import dev.graft.train.TrainListener;
+import dev.graft.train.Trainer;
+import dev.graft.train.TrainingPlan;
+import dev.graft.train.TrainingSize;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code graft bench train}: the speed of a LoRA step on random weights. */
+@Command(
+        name = "train",
+        description = "Measures a LoRA step (all linear layers) on random weights of a known model's shape.",
+        footer = {
+            "  graft bench train --shape smollm2-135m --batch 4 --seq 512",
+            "  graft bench train --shape llama3.1-8b --rank 16 --steps 10 --json"
+        })
+final class BenchTrainCommand extends BaseCommand {
+    private static final long SEED = 0;
+
+    @Option(
+            names = "--shape",
+            paramLabel = "NAME",
+            required = true,
+            description = "One of: ${COMPLETION-CANDIDATES}.",
+            completionCandidates = Shapes.class)
+    private String shape = "";
+
+    @Option(names = "--batch", paramLabel = "N", description = "Rows of a step (default: 4).")
+    private int batch = 4;
+
+    @Option(names = "--seq", paramLabel = "N", description = "Tokens of a row (default: 512).")
+    private int seq = 512;
+
+    @Option(names = "--rank", paramLabel = "R", description = "Rank of A and B (default: 16).")
+    private int rank = 16;
+
+    @Option(names = "--steps", paramLabel = "N", description = "Steps measured (default: 10).")
+    private int steps = 10;
+
+    @Option(names = "--warmup", paramLabel = "N", description = "Steps before them (default: 2).")
+    private int warmup = 2;
+
+    @Mixin
+    private final PrecisionOption precision = new PrecisionOption();
+
+    @Mixin
+    private final EngineOptions engineOptions = new EngineOptions();
+
+    @Mixin
+    private final OutputOptions output = new OutputOptions();
+
+    /** The names that {@code --help} lists. */
+    static final class Shapes extends ArrayList<String> {
+        private static final long serialVersionUID = 1;
+
+        Shapes() {
+            super(Stream.of(KnownShape.values()).map(KnownShape::label).toList());
+        }
+    }
+
+    BenchTrainCommand(Console console) {
+        super(console);
+    }
+
+    @Override
+    int run() {
+        DecoderConfig config = KnownShape.of(shape).config();
+        LoraConfig lora = LoraConfig.builder().rank(rank).alpha(2.0 * rank).build();
+        requireAtLeast("--batch", batch, 1);
+        requireAtLeast("--seq", seq, 2);
+        requireAtLeast("--steps", steps, 1);
+        requireAtLeast("--warmup", warmup, 0);
+        try (Engine engine = engineOptions.open()) {
+            Precision used = PretrainedModel.supported(engine, precision.value());
+            plan(config, lora, used).requireFits(engine, "use a smaller --batch, --seq or --shape");
+            try (PretrainedModel base = PretrainedModel.random(config, engine, used, SEED)) {
+                List<StepMetrics> measured = measure(base.attach(lora, SEED));
+                report(measured, base);
+                return EXIT_OK;
+            }
+        }
+    }
+
+    private static void requireAtLeast(String flag, int value, int least) {
+        if (value < least) {
+            throw new InputException(flag + " " + value + ": must be at least " + least);
+        }
+    }
+
+    private TrainingPlan plan(DecoderConfig config, LoraConfig lora, Precision used) {
+        long weights =
+                WeightShape.of(config).stream().mapToLong(WeightShape::size).sum();
+        MemoryPlan frozen = new MemoryPlan.Builder()
+                .add(
+                        MemoryKind.FROZEN_WEIGHTS,
+                        "random weights",
+                        weights * used.compute().byteSize())
+                .build();
+        return TrainingPlan.of(
+                frozen,
+                config,
+                used,
+                lora,
+                TargetMatcher.match(lora, Decoder.linearModules(config)),
+                TrainingSize.most(batch, seq));
+    }
+
+    private List<StepMetrics> measure(LoraModel model) {
+        TrainConfig train = TrainConfig.builder()
+                .batchSize(batch)
+                .steps(warmup + steps)
+                .shuffle(false)
+                .build();
+        List<StepMetrics> measured = new ArrayList<>();
+        TrainListener listener = new TrainListener() {
+            @Override
+            public void onStep(StepMetrics metrics) {
+                console().live("step " + metrics.step() + "/" + metrics.totalSteps());
+                if (metrics.step() > warmup) {
+                    measured.add(metrics);
+                }
+            }
+        };
+        List<Example> rows = randomRows(model.decoder().config().vocabSize());
+        try (Trainer trainer = new Trainer(model, rows, null, train)) {
+            trainer.train(listener);
+        } finally {
+            console().endLive();
+        }
+        return measured;
+    }
+
+    private List<Example> randomRows(int vocabSize) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        return Stream.generate(() -> random.ints(seq, 0, vocabSize).toArray())
+                .limit(batch)
+                .map(ids -> new Example(ids, ids))
+                .toList();
+    }
+
+    private void report(List<StepMetrics> measured, PretrainedModel base) {
+        double tokensPerSecond = median(measured.stream()
+                .mapToDouble(StepMetrics::tokensPerSecond)
+                .sorted()
+                .toArray());
+        double stepMillis = median(measured.stream()
+                .mapToDouble(metrics -> 1e3 * metrics.tokens() / metrics.tokensPerSecond())
+                .sorted()
+                .toArray());
+        OptionalLong peak = PeakMemory.bytes();
+        String compute = base.precision().compute().toString().toLowerCase(java.util.Locale.ROOT);
+        if (output.isJson()) {
+            ObjectNode json = Json.mapper().createObjectNode();
+            json.put("shape", shape);
+            json.put("batch", batch);
+            json.put("seq", seq);
+            json.put("rank", rank);
+            json.put("steps", steps);
+            json.put("precision", compute);
+            json.put("engine", base.engine().name());
+            json.put("tokens_per_second", tokensPerSecond);
+            json.put("step_ms", stepMillis);
+            json.put("peak_rss_bytes", peak.isPresent() ? (Long) peak.getAsLong() : null);
+            console().result(json);
+            return;
+        }
+        Table.ofTexts()
+                .row("tokens_per_second", Units.fixed(tokensPerSecond, 1))
+                .row("step_ms", Units.fixed(stepMillis, 1))
+                .row("peak_rss_bytes", peak.isPresent() ? Long.toString(peak.getAsLong()) : "unknown")
+                .row("engine", base.engine().name() + ": " + base.engine().description())
+                .row(
+                        "run",
+                        shape + ", " + compute + ", batch " + batch + " x " + seq + ", rank " + rank + ", median of "
+                                + Units.counted(steps, "step"))
+                .lines()
+                .forEach(console()::result);
+    }
+
+    private static double median(double[] sorted) {
+        int middle = sorted.length / 2;
+        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+}

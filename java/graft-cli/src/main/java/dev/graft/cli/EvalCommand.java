@@ -1,0 +1,104 @@
+package dev.graft.cli;
+
+import dev.graft.cli.console.Console;
+import dev.graft.cli.console.Table;
+import dev.graft.cli.console.Units;
+import dev.graft.cli.options.EngineOptions;
+import dev.graft.cli.options.OutputOptions;
+import dev.graft.cli.options.PrecisionOption;
+import dev.graft.cli.run.ModelText;
+import dev.graft.cli.run.OpenModel;
+import dev.graft.common.InputException;
+import dev.graft.data.Dataset;
+import dev.graft.engine.Engine;
+import dev.graft.engine.Workspace;
+import dev.graft.io.Json;
+import dev.graft.model.ConfigReader;
+import dev.graft.train.EvalMetrics;
+import dev.graft.train.Evaluator;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code graft eval}: the loss of a model over a data file. */
+@Command(
+        name = "eval",
+        description =
+                "Computes the loss (mean over unmasked tokens) and perplexity of a model, with or without an adapter.",
+        footer = {
+            "  graft eval --model DIR --data held-out.jsonl",
+            "  graft eval --model DIR --adapter adapter --data held-out.jsonl --json"
+        })
+final class EvalCommand extends BaseCommand {
+    @Option(
+            names = "--model",
+            paramLabel = "DIR",
+            required = true,
+            description = "The base model, a Hugging Face folder.")
+    private Path model = Path.of("");
+
+    @Option(names = "--adapter", paramLabel = "DIR", description = "A PEFT LoRA adapter on it.")
+    private @Nullable Path adapter;
+
+    @Option(names = "--data", paramLabel = "FILE", required = true, description = "Rows to evaluate on, JSON lines.")
+    private Path dataFile = Path.of("");
+
+    @Option(names = "--batch-size", paramLabel = "N", description = "Rows at a time (default: 4).")
+    private int batchSize = 4;
+
+    @Option(names = "--seq-len", paramLabel = "N", description = "Longer rows are cut to N tokens (default: 1024).")
+    private int seqLen = 1024;
+
+    @Mixin
+    private final PrecisionOption precision = new PrecisionOption();
+
+    @Option(names = "--force", description = "Go on with an adapter that was trained on another base.")
+    private boolean force;
+
+    @Mixin
+    private final EngineOptions engineOptions = new EngineOptions();
+
+    @Mixin
+    private final OutputOptions output = new OutputOptions();
+
+    EvalCommand(Console console) {
+        super(console);
+    }
+
+    @Override
+    int run() {
+        if (batchSize < 1) {
+            throw new InputException("--batch-size " + batchSize + ": must be at least 1");
+        }
+        Dataset data;
+        try (ModelText text = new ModelText(model)) {
+            data = text.read(dataFile, seqLen, ConfigReader.read(model).vocabSize());
+        }
+        try (Engine engine = engineOptions.open();
+                OpenModel opened = OpenModel.open(model, adapter, engine, precision.value(), force);
+                Workspace workspace = new Workspace(engine)) {
+            report(new Evaluator(opened.model(), data.examples(), batchSize, workspace).evaluate());
+            return EXIT_OK;
+        }
+    }
+
+    private void report(EvalMetrics metrics) {
+        if (output.isJson()) {
+            console()
+                    .result(Json.mapper()
+                            .createObjectNode()
+                            .put("loss", metrics.loss())
+                            .put("perplexity", metrics.perplexity())
+                            .put("tokens", metrics.tokens()));
+            return;
+        }
+        Table.ofTexts()
+                .row("loss", Units.fixed(metrics.loss(), 6))
+                .row("perplexity", Units.fixed(metrics.perplexity(), 4))
+                .row("tokens", Units.count(metrics.tokens()))
+                .lines()
+                .forEach(console()::result);
+    }
+}

@@ -1,0 +1,93 @@
+package dev.graft.cli;
+
+import dev.graft.cli.console.Console;
+import dev.graft.cli.console.Table;
+import dev.graft.cli.console.Units;
+import dev.graft.cli.options.EngineOptions;
+import dev.graft.cli.options.OutputOptions;
+import dev.graft.cli.run.MergeTarget;
+import dev.graft.cli.run.OpenModel;
+import dev.graft.engine.Engine;
+import dev.graft.engine.Precision;
+import dev.graft.io.Checkpoint;
+import dev.graft.io.Json;
+import dev.graft.model.ModelMerger;
+import dev.graft.tensor.DType;
+import java.nio.file.Path;
+import java.util.Objects;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code graft merge}: base and adapter to one checkpoint. */
+@Command(
+        name = "merge",
+        description = "Writes a full checkpoint with W = W0 + sBA, of the base's dtype, shards and tokenizer files.",
+        footer = "  graft merge --model DIR --adapter adapter --out merged")
+final class MergeCommand extends BaseCommand {
+    @Option(names = "--model", paramLabel = "DIR", required = true, description = "The base model; it is only read.")
+    private Path model = Path.of("");
+
+    @Option(names = "--adapter", paramLabel = "DIR", required = true, description = "The PEFT LoRA adapter to merge.")
+    private Path adapter = Path.of("");
+
+    @Option(names = "--out", paramLabel = "DIR", required = true, description = "Where the merged model goes.")
+    private Path out = Path.of("");
+
+    @Option(
+            names = "--force",
+            description = "Overwrite a checkpoint in --out; merge an adapter that was trained on another base.")
+    private boolean force;
+
+    @Mixin
+    private final EngineOptions engineOptions = new EngineOptions();
+
+    @Mixin
+    private final OutputOptions output = new OutputOptions();
+
+    MergeCommand(Console console) {
+        super(console);
+    }
+
+    @Override
+    int run() {
+        MergeTarget target = MergeTarget.of(out, model);
+        target.requireFree(force);
+        try (Engine engine = engineOptions.open();
+                OpenModel opened = OpenModel.open(model, adapter, engine, storedPrecision(engine), force)) {
+            ModelMerger.Result result = ModelMerger.merge(Objects.requireNonNull(opened.adapted()), out);
+            target.deleteOtherWeights(opened.base().checkpoint());
+            report(result);
+            return EXIT_OK;
+        }
+    }
+
+    /** The precision in which the engine can use the file as it is: merging reads the file, not the engine's copy. */
+    private Precision storedPrecision(Engine engine) {
+        try (Checkpoint checkpoint = Checkpoint.open(model)) {
+            boolean isBf16 =
+                    checkpoint.names().stream().map(checkpoint::info).anyMatch(info -> info.dtype() == DType.BF16);
+            return isBf16 && engine.supports(Precision.BF16) ? Precision.BF16 : Precision.F32;
+        }
+    }
+
+    private void report(ModelMerger.Result result) {
+        if (output.isJson()) {
+            console()
+                    .result(Json.mapper()
+                            .createObjectNode()
+                            .put("merged_tensors", result.mergedTensors())
+                            .put("bytes", result.bytes())
+                            .put("largest_rounding", result.largestRounding())
+                            .put("out", out.toString()));
+            return;
+        }
+        Table.ofTexts()
+                .row("merged tensors", Units.count(result.mergedTensors()))
+                .row("weights", Units.bytes(result.bytes()))
+                .row("largest rounding", String.format(java.util.Locale.ROOT, "%.3g", result.largestRounding()))
+                .row("model", out.toString())
+                .lines()
+                .forEach(console()::result);
+    }
+}

@@ -1,0 +1,45 @@
+package dev.graft.cli.options;
+
+import dev.graft.common.InputException;
+import dev.graft.cpu.CpuEngineProvider;
+import dev.graft.engine.Engine;
+import dev.graft.engine.Engines;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Which hardware computes. */
+public final class EngineOptions {
+    @Option(
+            names = "--engine",
+            paramLabel = "NAME",
+            defaultValue = Engines.AUTO,
+            description = "auto, cpu, cuda or cuda-emulated (default: auto, the fastest that works here).")
+    private String engine = Engines.AUTO;
+
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "CPU threads (default: one per processor, or GRAFT_THREADS).")
+    private @Nullable Integer threads;
+
+    /** Opens the engine asked for. */
+    public Engine open() {
+        if (threads == null) {
+            return Engines.open(engine);
+        }
+        if (threads < 1) {
+            throw new InputException("--threads " + threads + ": must be at least 1");
+        }
+        String before = System.getProperty(CpuEngineProvider.THREADS_PROPERTY);
+        System.setProperty(CpuEngineProvider.THREADS_PROPERTY, threads.toString());
+        try {
+            return Engines.open(engine);
+        } finally {
+            if (before == null) {
+                System.clearProperty(CpuEngineProvider.THREADS_PROPERTY);
+            } else {
+                System.setProperty(CpuEngineProvider.THREADS_PROPERTY, before);
+            }
+        }
+    }
+}

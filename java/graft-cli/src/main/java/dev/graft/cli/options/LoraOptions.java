@@ -1,0 +1,155 @@
+package dev.graft.cli.options;
+
+import dev.graft.common.InputException;
+import dev.graft.lora.AdapterInit;
+import dev.graft.lora.LinearModule;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.ModulePattern;
+import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.TargetMatcher;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** What is trained. A flag that is not given is null, so that it cannot contradict an adapter to start from. */
+final class LoraOptions {
+    @Option(names = "--rank", paramLabel = "R", description = "Rank of A and B (default: 16).")
+    private @Nullable Integer rank;
+
+    @Option(
+            names = "--alpha",
+            paramLabel = "X",
+            description = "The low-rank part is scaled by alpha / rank (default: 32).")
+    private @Nullable Double alpha;
+
+    @Option(names = "--dropout", paramLabel = "P", description = "Dropout on the low-rank part's input (default: 0).")
+    private @Nullable Double dropout;
+
+    @Option(
+            names = "--targets",
+            paramLabel = "MODULES",
+            description = "Layers to adapt: all-linear, a comma list of suffixes (q_proj,v_proj), "
+                    + "or a regex over full module names (default: all-linear).")
+    private @Nullable String targets;
+
+    @Option(names = "--exclude", paramLabel = "MODULES", description = "Layers not to adapt: a comma list or a regex.")
+    private @Nullable String exclude;
+
+    @Option(
+            names = "--rank-pattern",
+            paramLabel = "KEY=R",
+            split = ",",
+            description = "Other ranks for modules whose name ends in KEY (a regex), such as v_proj=8,mlp.up_proj=4.")
+    private @Nullable LinkedHashMap<String, Integer> rankPattern;
+
+    @Option(names = "--alpha-pattern", paramLabel = "KEY=X", split = ",", description = "Other alphas, likewise.")
+    private @Nullable LinkedHashMap<String, Double> alphaPattern;
+
+    @Option(names = "--rslora", description = "Scale by alpha / sqrt(rank) instead (rsLoRA).")
+    private boolean rsLora;
+
+    @Option(
+            names = "--init",
+            paramLabel = "HOW",
+            description = "How A starts: gaussian, N(0, 1/r^2), or kaiming, PEFT's U(+-1/sqrt(in)) "
+                    + "(default: gaussian). B starts at 0.")
+    private @Nullable String init;
+
+    @Option(
+            names = "--init-adapter",
+            paramLabel = "DIR",
+            description = "Start from this PEFT adapter; its configuration is taken over.")
+    private @Nullable Path initAdapter;
+
+    /** The adapter to start from, read; null where a new one is made. */
+    @Nullable
+    PeftAdapter start() {
+        return initAdapter == null ? null : PeftAdapter.read(initAdapter);
+    }
+
+    /**
+     * The adapter that these flags describe.
+     *
+     * @throws InputException where they contradict {@code start}
+     */
+    LoraConfig config(@Nullable PeftAdapter start, List<LinearModule> modules) {
+        if (start != null) {
+            requireAgreement(start, modules);
+            return withDropout(start.config());
+        }
+        LoraConfig.Builder config = LoraConfig.builder().rsLora(rsLora).exclude(parse(exclude));
+        if (rank != null) {
+            config.rank(rank);
+        }
+        if (alpha != null) {
+            config.alpha(alpha);
+        }
+        if (dropout != null) {
+            config.dropout(dropout);
+        }
+        if (targets != null) {
+            config.targets(targets);
+        }
+        if (init != null) {
+            config.init(AdapterInit.parse(init));
+        }
+        return config.rankPattern(Objects.requireNonNullElse(rankPattern, new LinkedHashMap<>()))
+                .alphaPattern(Objects.requireNonNullElse(alphaPattern, new LinkedHashMap<>()))
+                .build();
+    }
+
+    private static @Nullable ModulePattern parse(@Nullable String pattern) {
+        return pattern == null ? null : ModulePattern.parse(pattern);
+    }
+
+    private LoraConfig withDropout(LoraConfig saved) {
+        return new LoraConfig(
+                saved.rank(),
+                saved.alpha(),
+                dropout == null ? saved.dropout() : dropout,
+                saved.targets(),
+                saved.exclude(),
+                saved.rankPattern(),
+                saved.alphaPattern(),
+                saved.rsLora(),
+                saved.init());
+    }
+
+    private void requireAgreement(PeftAdapter start, List<LinearModule> modules) {
+        LoraConfig saved = start.config();
+        requireEqual("--rank", rank, saved.rank());
+        requireEqual("--alpha", alpha, saved.alpha());
+        requireEqual("--rslora", rsLora ? true : null, saved.rsLora());
+        requireEqual("--rank-pattern", rankPattern, saved.rankPattern());
+        requireEqual("--alpha-pattern", alphaPattern, saved.alphaPattern());
+        if (init != null) {
+            throw new InputException("--init " + init + ": A and B come from --init-adapter; leave one of the two out");
+        }
+        if (targets != null || exclude != null) {
+            // patterns may be spelt differently: what counts is which layers they mean
+            LoraConfig typed = LoraConfig.builder()
+                    .targets(targets == null ? saved.targets() : ModulePattern.parse(targets))
+                    .exclude(exclude == null ? saved.exclude() : parse(exclude))
+                    .build();
+            if (!names(TargetMatcher.match(typed, modules)).equals(names(start.matches(modules)))) {
+                throw new InputException("--targets and --exclude mean other layers than those of --init-adapter "
+                        + initAdapter + "; leave them out");
+            }
+        }
+    }
+
+    private static List<String> names(List<TargetMatcher.Match> matches) {
+        return matches.stream().map(match -> match.module().name()).toList();
+    }
+
+    private void requireEqual(String flag, @Nullable Object typed, Object saved) {
+        if (typed != null && !typed.equals(saved)) {
+            throw new InputException(flag + " " + typed + ": the adapter in --init-adapter " + initAdapter + " has "
+                    + (saved instanceof Map<?, ?> map && map.isEmpty() ? "none" : saved) + "; leave " + flag + " out");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+package dev.graft.cli.options;
+
+import dev.graft.common.InputException;
+import dev.graft.lora.LinearModule;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.TargetMatcher;
+import dev.graft.model.ConfigReader;
+import dev.graft.model.Decoder;
+import dev.graft.model.DecoderConfig;
+import dev.graft.train.LearningRateSchedule;
+import dev.graft.train.TrainConfig;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The flags of {@code train}, which {@code plan} takes too. */
+public final class TrainOptions {
+    @Option(
+            names = "--model",
+            paramLabel = "DIR",
+            required = true,
+            description = "The base model, a Hugging Face folder.")
+    private Path model = Path.of("");
+
+    @Mixin
+    private final LoraOptions lora = new LoraOptions();
+
+    @Option(names = "--epochs", paramLabel = "N", description = "Passes over the data (default: 1).")
+    private @Nullable Integer epochs;
+
+    @Option(names = "--steps", paramLabel = "N", description = "Optimizer steps, instead of --epochs.")
+    private @Nullable Integer steps;
+
+    @Option(names = "--batch-size", paramLabel = "N", description = "Rows of a micro-batch (default: 4).")
+    private int batchSize = 4;
+
+    @Option(names = "--grad-accum", paramLabel = "N", description = "Micro-batches of a step (default: 1).")
+    private int gradAccum = 1;
+
+    @Option(names = "--seq-len", paramLabel = "N", description = "Longer rows are cut to N tokens (default: 1024).")
+    private int seqLen = 1024;
+
+    @Option(names = "--lr", paramLabel = "X", description = "Peak learning rate (default: 2e-4).")
+    private double learningRate = 2e-4;
+
+    @Option(
+            names = "--schedule",
+            paramLabel = "NAME",
+            description = "Learning rate over the run: cosine, linear or constant (default: cosine).")
+    private String schedule = "cosine";
+
+    @Option(names = "--warmup-steps", paramLabel = "N", description = "Steps of linear warm-up (default: 0).")
+    private int warmupSteps;
+
+    @Option(names = "--weight-decay", paramLabel = "X", description = "AdamW's weight decay (default: 0).")
+    private double weightDecay;
+
+    @Option(names = "--beta1", paramLabel = "X", description = "AdamW's beta1 (default: 0.9).")
+    private double beta1 = 0.9;
+
+    @Option(names = "--beta2", paramLabel = "X", description = "AdamW's beta2 (default: 0.999).")
+    private double beta2 = 0.999;
+
+    @Option(names = "--eps", paramLabel = "X", description = "AdamW's epsilon (default: 1e-8).")
+    private double epsilon = 1e-8;
+
+    @Option(names = "--clip-norm", paramLabel = "X", description = "Largest gradient norm; 0 = off (default: 1).")
+    private double clipNorm = 1;
+
+    @Option(names = "--seed", paramLabel = "N", description = "Of A, shuffling and dropout (default: 0).")
+    private long seed;
+
+    @Option(names = "--no-shuffle", description = "Batches are consecutive lines of the data.")
+    private boolean noShuffle;
+
+    @Mixin
+    private final PrecisionOption precision = new PrecisionOption();
+
+    @Option(names = "--eval-data", paramLabel = "FILE", description = "Rows to evaluate on.")
+    private @Nullable Path evalData;
+
+    @Option(
+            names = "--eval-every",
+            paramLabel = "N",
+            description = "Steps between evaluations (default: at the end only).")
+    private @Nullable Integer evalEvery;
+
+    @Option(names = "--save-every", paramLabel = "N", description = "Steps between checkpoints (default: none).")
+    private int saveEvery;
+
+    /**
+     * Checks the flags, and those of the adapter against the model's configuration.
+     *
+     * @throws InputException for the first thing that cannot be
+     */
+    public TrainRequest request() {
+        TrainConfig train = trainConfig();
+        DecoderConfig config = ConfigReader.read(model);
+        List<LinearModule> modules = Decoder.linearModules(config);
+        PeftAdapter start = lora.start();
+        LoraConfig adapter = lora.config(start, modules);
+        List<TargetMatcher.Match> matches =
+                start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules);
+        return new TrainRequest(model, config, adapter, start, matches, train, precision.value(), seqLen, evalData);
+    }
+
+    private TrainConfig trainConfig() {
+        if (epochs != null && steps != null) {
+            throw new InputException("--epochs and --steps both say how long to train; give one of them");
+        }
+        if (steps != null && steps < 1) {
+            throw new InputException("--steps " + steps + ": must be at least 1");
+        }
+        if (evalEvery != null && evalData == null) {
+            throw new InputException("--eval-every needs --eval-data, the rows to evaluate on");
+        }
+        return TrainConfig.builder()
+                .epochs(epochs == null ? 1 : epochs)
+                .steps(steps == null ? 0 : steps)
+                .batchSize(batchSize)
+                .gradAccum(gradAccum)
+                .learningRate(learningRate)
+                .schedule(LearningRateSchedule.parse(schedule))
+                .warmupSteps(warmupSteps)
+                .weightDecay(weightDecay)
+                .beta1(beta1)
+                .beta2(beta2)
+                .epsilon(epsilon)
+                .clipNorm(clipNorm)
+                .seed(seed)
+                .shuffle(!noShuffle)
+                .evalEvery(evaluationInterval())
+                .saveEvery(saveEvery)
+                .build();
+    }
+
+    private int evaluationInterval() {
+        if (evalData == null) {
+            return 0;
+        }
+        // an interval that no step reaches leaves the evaluation after the last one
+        return evalEvery == null ? Integer.MAX_VALUE : evalEvery;
+    }
+}

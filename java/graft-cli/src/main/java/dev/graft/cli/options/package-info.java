@@ -1,0 +1,5 @@
+/** Flags that several commands share. */
+@NullMarked
+package dev.graft.cli.options;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,165 @@
+package dev.graft.cli.run;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.graft.cli.console.Table;
+import dev.graft.cli.console.Units;
+import dev.graft.io.Json;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.ModulePattern;
+import dev.graft.lora.PeftAdapter;
+import dev.graft.model.ConfigReader;
+import dev.graft.model.Decoder;
+import dev.graft.model.DecoderConfig;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What {@code inspect} tells of an adapter folder.
+ *
+ * @param bytes of the weights file
+ * @param base the base model's shape; null where it is not at hand
+ */
+public record AdapterFacts(
+        PeftAdapter adapter, long bytes, @Nullable DecoderConfig base) {
+    private static final String A = ".lora_A.weight";
+
+    /**
+     * Reads an adapter, and its base's configuration from {@code model} or, where that is null, from where the adapter says.
+     */
+    public static AdapterFacts read(Path folder, @Nullable Path model) {
+        PeftAdapter adapter = PeftAdapter.read(folder);
+        Path found = model == null ? find(adapter) : model;
+        DecoderConfig base = found == null ? null : ConfigReader.read(found);
+        if (base != null) {
+            adapter.matches(Decoder.linearModules(base));
+        }
+        return new AdapterFacts(adapter, size(folder.resolve(PeftAdapter.WEIGHTS_FILE)), base);
+    }
+
+    /** The name in the configuration may be a hub's, a path from here, or one from the adapter's folder. */
+    private static @Nullable Path find(PeftAdapter adapter) {
+        if (adapter.baseModel() == null) {
+            return null;
+        }
+        try {
+            return Stream.of(Path.of(adapter.baseModel()), adapter.folder().resolve(adapter.baseModel()))
+                    .filter(candidate -> Files.exists(candidate.resolve("config.json")))
+                    .findFirst()
+                    .orElse(null);
+        } catch (InvalidPathException noPath) {
+            return null;
+        }
+    }
+
+    private static long size(Path file) {
+        try {
+            return Files.size(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot read " + file, e);
+        }
+    }
+
+    private long trainable() {
+        return adapter.weights().values().stream()
+                .mapToLong(values -> values.length)
+                .sum();
+    }
+
+    private int layers() {
+        return adapter.shapes().size() / 2;
+    }
+
+    /** How many layers of each name are adapted. */
+    private Map<String, Integer> suffixes() {
+        Map<String, Integer> counts = new TreeMap<>();
+        adapter.shapes().keySet().stream().filter(name -> name.endsWith(A)).forEach(name -> {
+            String module = name.substring(0, name.length() - A.length());
+            counts.merge(module.substring(module.lastIndexOf('.') + 1), 1, Integer::sum);
+        });
+        return counts;
+    }
+
+    /** As text. */
+    public List<String> lines() {
+        LoraConfig config = adapter.config();
+        Table table = Table.ofTexts()
+                .row("adapter", "LoRA" + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
+                .row("rank", config.rank() + pattern(config.rankPattern()))
+                .row("alpha", config.alpha() + pattern(config.alphaPattern()))
+                .row("dropout", Double.toString(config.dropout()))
+                .row("targets", text(config.targets()));
+        if (config.exclude() != null) {
+            table.row("exclude", text(config.exclude()));
+        }
+        table.row("adapted layers", layers() + ": " + counts());
+        table.row("parameters", Units.count(trainable()) + share());
+        table.row("size", Units.bytes(bytes));
+        table.row("base model", adapter.baseModel() == null ? "not named" : adapter.baseModel());
+        table.row(
+                "base fingerprint",
+                adapter.baseFingerprint() == null ? "none" : HexFormat.of().toHexDigits(adapter.baseFingerprint()));
+        return table.lines();
+    }
+
+    private static String pattern(Map<String, ?> pattern) {
+        return pattern.isEmpty() ? "" : ", but " + pattern;
+    }
+
+    private String counts() {
+        List<String> parts = new ArrayList<>();
+        suffixes().forEach((suffix, count) -> parts.add(suffix + " " + count));
+        return String.join(", ", parts);
+    }
+
+    private String share() {
+        if (base == null) {
+            return " (give --model for their share)";
+        }
+        return ", " + Units.share(trainable(), PlanReport.parameters(base) + trainable()) + " of all";
+    }
+
+    private static String text(ModulePattern pattern) {
+        return switch (pattern) {
+            case ModulePattern.AllLinear all -> "all-linear";
+            case ModulePattern.Regex regex -> regex.expression();
+            case ModulePattern.Suffixes suffixes -> String.join(",", suffixes.names());
+        };
+    }
+
+    /** As JSON. */
+    public ObjectNode json() {
+        LoraConfig config = adapter.config();
+        ObjectNode json = Json.mapper().createObjectNode();
+        json.put("kind", "adapter");
+        json.put("rank", config.rank());
+        json.put("alpha", config.alpha());
+        json.put("dropout", config.dropout());
+        json.put("rslora", config.rsLora());
+        json.put("targets", text(config.targets()));
+        json.put("exclude", config.exclude() == null ? null : text(config.exclude()));
+        json.set("rank_pattern", Json.mapper().valueToTree(config.rankPattern()));
+        json.set("alpha_pattern", Json.mapper().valueToTree(config.alphaPattern()));
+        json.put("adapted_layers", layers());
+        json.set("layers_by_name", Json.mapper().valueToTree(suffixes()));
+        json.put("trainable_parameters", trainable());
+        json.put(
+                "trainable_share",
+                base == null ? null : (Double) ((double) trainable() / (PlanReport.parameters(base) + trainable())));
+        json.put("bytes", bytes);
+        json.put("base_model", adapter.baseModel());
+        json.put(
+                "base_fingerprint",
+                adapter.baseFingerprint() == null ? null : HexFormat.of().toHexDigits(adapter.baseFingerprint()));
+        return json;
+    }
+}

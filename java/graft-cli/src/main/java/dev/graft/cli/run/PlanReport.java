@@ -1,0 +1,137 @@
+package dev.graft.cli.run;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.graft.cli.console.Table;
+import dev.graft.cli.console.Units;
+import dev.graft.cli.options.TrainRequest;
+import dev.graft.engine.MemoryKind;
+import dev.graft.io.Json;
+import dev.graft.lora.LinearModule;
+import dev.graft.lora.TargetMatcher;
+import dev.graft.model.DecoderConfig;
+import dev.graft.model.FrozenWeights;
+import dev.graft.model.WeightShape;
+import dev.graft.train.TrainingPlan;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** What a run trains and needs, for people and for programs. */
+public record PlanReport(TrainRequest request, MemoryCheck memory) {
+    /** Adapted layers of the same name, shape, rank and alpha. */
+    private record Group(String suffix, int out, int in, int rank, double alpha) {
+        static Group of(TargetMatcher.Match match) {
+            LinearModule module = match.module();
+            String suffix = module.name().substring(module.name().lastIndexOf('.') + 1);
+            return new Group(suffix, module.out(), module.in(), match.rank(), match.alpha());
+        }
+
+        long trainable() {
+            return (long) rank * (out + in);
+        }
+    }
+
+    /** Numbers in a model's weights; a tied head counts once. */
+    public static long parameters(DecoderConfig config) {
+        return WeightShape.of(config).stream().mapToLong(WeightShape::size).sum();
+    }
+
+    private TrainingPlan plan() {
+        return memory.plan();
+    }
+
+    private long allParameters() {
+        return parameters(request.config()) + plan().trainableCount();
+    }
+
+    /** What is trained, in one line. */
+    public String trainableLine() {
+        long trainable = plan().trainableCount();
+        return "trains " + Units.counted(trainable, "parameter") + " (" + Units.share(trainable, allParameters())
+                + " of all) in " + Units.counted(plan().matches().size(), "layer");
+    }
+
+    /** The memory in one line. */
+    public String memoryLine() {
+        List<String> parts = new ArrayList<>();
+        plan().total().bytesByKind().forEach((kind, bytes) -> parts.add(kind.label() + " " + Units.bytes(bytes)));
+        long mapped = mappedBytes();
+        return "needs " + Units.bytes(plan().allocatedBytes()) + " of " + Units.bytes(memory.availableBytes())
+                + " available memory: " + String.join(", ", parts)
+                + (mapped == 0 ? "" : " (" + Units.bytes(mapped) + " of them mapped from the file)");
+    }
+
+    private long mappedBytes() {
+        return plan().total().totalBytes() - plan().allocatedBytes();
+    }
+
+    private Map<Group, Integer> groups() {
+        Map<Group, Integer> groups = new LinkedHashMap<>();
+        plan().matches().forEach(match -> groups.merge(Group.of(match), 1, Integer::sum));
+        return groups;
+    }
+
+    /** The whole report as text. */
+    public List<String> lines() {
+        List<String> lines = new ArrayList<>();
+        Table modules = Table.ofNumbers().row("adapted layers", "count", "out x in", "rank", "alpha", "parameters");
+        groups().forEach((group, count) -> modules.row(
+                "  " + group.suffix(),
+                Integer.toString(count),
+                group.out() + " x " + group.in(),
+                Integer.toString(group.rank()),
+                number(group.alpha()),
+                Units.count(count * group.trainable())));
+        lines.addAll(modules.lines());
+        lines.add(trainableLine());
+        lines.add("");
+        Table kinds = Table.ofNumbers().row("memory", "");
+        plan().total().bytesByKind().forEach((kind, bytes) -> kinds.row("  " + kind.label(), Units.bytes(bytes)));
+        kinds.row("  total", Units.bytes(plan().total().totalBytes()));
+        if (mappedBytes() > 0) {
+            kinds.row("  " + FrozenWeights.MAPPED, Units.bytes(-mappedBytes()));
+        }
+        kinds.row("  to allocate", Units.bytes(plan().allocatedBytes()))
+                .row("  available", Units.bytes(memory.availableBytes()));
+        lines.addAll(kinds.lines());
+        lines.add(memory.fits() ? "fits" : "does not fit: " + memory.remedy());
+        return lines;
+    }
+
+    /** The whole report as JSON. */
+    public ObjectNode json() {
+        ObjectNode json = Json.mapper().createObjectNode();
+        ArrayNode modules = json.putArray("modules");
+        groups().forEach((group, count) -> modules.addObject()
+                .put("name", group.suffix())
+                .put("count", count)
+                .put("out", group.out())
+                .put("in", group.in())
+                .put("rank", group.rank())
+                .put("alpha", group.alpha())
+                .put("parameters", count * group.trainable()));
+        json.put("matched_modules", plan().matches().size());
+        json.put("trainable_parameters", plan().trainableCount());
+        json.put("all_parameters", allParameters());
+        json.put("trainable_share", (double) plan().trainableCount() / allParameters());
+        ObjectNode kinds = json.putObject("memory_bytes");
+        plan().total().bytesByKind().forEach((kind, bytes) -> kinds.put(key(kind), bytes));
+        json.put("total_bytes", plan().total().totalBytes());
+        json.put("mapped_bytes", mappedBytes());
+        json.put("allocated_bytes", plan().allocatedBytes());
+        json.put("available_bytes", memory.availableBytes());
+        json.put("fits", memory.fits());
+        json.put("remedy", memory.fits() ? null : memory.remedy());
+        return json;
+    }
+
+    private static String key(MemoryKind kind) {
+        return kind.label().replace(' ', '_');
+    }
+
+    private static String number(double value) {
+        return value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value);
+    }
+}

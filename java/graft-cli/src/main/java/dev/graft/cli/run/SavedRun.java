@@ -1,0 +1,49 @@
+package dev.graft.cli.run;
+
+import dev.graft.common.InputException;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.PeftAdapter;
+import dev.graft.model.LoraModel;
+import java.nio.file.Path;
+import java.util.List;
+
+/** The run that left a checkpoint, as far as its adapter tells; the trainer itself compares data and training flags. */
+public record SavedRun(Path checkpoint) {
+    /**
+     * Checks that {@code model} is what the checkpoint was trained on.
+     *
+     * @param force whether another base is let through
+     * @throws InputException naming the flag that differs
+     */
+    public void requireSame(LoraModel model, boolean force) {
+        PeftAdapter saved = PeftAdapter.read(checkpoint);
+        OpenModel.requireBase(saved, model.base(), force);
+        LoraConfig wanted = model.adapter().config();
+        LoraConfig before = saved.config();
+        requireEqual("--rank", before.rank(), wanted.rank());
+        requireEqual("--alpha", before.alpha(), wanted.alpha());
+        requireEqual("--dropout", before.dropout(), wanted.dropout());
+        requireEqual("--rslora", before.rsLora(), wanted.rsLora());
+        requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
+        requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
+        requireEqual(
+                "number of adapted layers",
+                saved.shapes().size() / 2,
+                model.adapter().modules().size());
+        List<String> adapted =
+                model.adapter().modules().stream().map(module -> module.name()).toList();
+        for (String name : adapted) {
+            if (!saved.shapes().containsKey(name + ".lora_A.weight")) {
+                throw new InputException(checkpoint + ": the run to resume did not adapt " + name
+                        + "; resume with the same --targets and --exclude");
+            }
+        }
+    }
+
+    private void requireEqual(String flag, Object before, Object wanted) {
+        if (!before.equals(wanted)) {
+            throw new InputException(checkpoint + ": the run to resume had " + flag + " " + before + ", now it is "
+                    + wanted + "; resume with the same flags, or train anew with --force");
+        }
+    }
+}
