@@ -1,15 +1,10 @@
 package dev.graft.cpu.matmul;
 
-import static java.nio.ByteOrder.nativeOrder;
-
 import dev.graft.tensor.BFloat16;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -20,12 +15,13 @@ import jdk.incubator.vector.VectorSpecies;
  * <p>One worker's; not for several threads at once.
  */
 final class FewRows {
-    /** Up to this many rows this is faster than oneDNN; see the table in {@code MatMulSpeed}. */
+    /**
+     * Up to this many rows this keeps up with oneDNN where b comes out of memory (about 25 GB/s a core, f32), and spares the 0.2 to
+     * 10 ms that oneDNN takes to make code for a new shape. Out of the core's own cache oneDNN is up to twice as fast.
+     */
     static final int MAX_ROWS = 4;
 
     private static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
-    private static final VectorSpecies<Short> S =
-            VectorSpecies.of(short.class, VectorShape.forBitSize(F.vectorBitSize() / 2));
     private static final int VL = F.length();
     private static final int STRIP = 4; // rows, or vectors of columns, of b at a time: as many independent sums
 
@@ -106,10 +102,10 @@ final class FewRows {
         for (int p = 0; p < k; p += VL) {
             FloatVector xp = FloatVector.fromArray(F, x, x0 + p);
             long at = 4L * p;
-            s0 = xp.fma(f32(b, b0 + at), s0);
-            s1 = xp.fma(f32(b, b1 + at), s1);
-            s2 = xp.fma(f32(b, b2 + at), s2);
-            s3 = xp.fma(f32(b, b3 + at), s3);
+            s0 = xp.fma(Rows.loadF32(b, b0 + at), s0);
+            s1 = xp.fma(Rows.loadF32(b, b1 + at), s1);
+            s2 = xp.fma(Rows.loadF32(b, b2 + at), s2);
+            s3 = xp.fma(Rows.loadF32(b, b3 + at), s3);
         }
         storeLanes(s0, s1, s2, s3);
     }
@@ -122,10 +118,10 @@ final class FewRows {
         for (int p = 0; p < k; p += VL) {
             FloatVector xp = FloatVector.fromArray(F, x, x0 + p);
             long at = 2L * p;
-            s0 = xp.fma(bf16(b, b0 + at), s0);
-            s1 = xp.fma(bf16(b, b1 + at), s1);
-            s2 = xp.fma(bf16(b, b2 + at), s2);
-            s3 = xp.fma(bf16(b, b3 + at), s3);
+            s0 = xp.fma(Rows.loadBf16(b, b0 + at), s0);
+            s1 = xp.fma(Rows.loadBf16(b, b1 + at), s1);
+            s2 = xp.fma(Rows.loadBf16(b, b2 + at), s2);
+            s3 = xp.fma(Rows.loadBf16(b, b3 + at), s3);
         }
         storeLanes(s0, s1, s2, s3);
     }
@@ -187,10 +183,10 @@ final class FewRows {
         for (int p = 0; p < k; p++) {
             FloatVector xp = FloatVector.broadcast(F, x[x0 + p]);
             long at = from + p * step;
-            s0 = xp.fma(f32(b, at), s0);
-            s1 = xp.fma(f32(b, at + vector), s1);
-            s2 = xp.fma(f32(b, at + 2 * vector), s2);
-            s3 = xp.fma(f32(b, at + 3 * vector), s3);
+            s0 = xp.fma(Rows.loadF32(b, at), s0);
+            s1 = xp.fma(Rows.loadF32(b, at + vector), s1);
+            s2 = xp.fma(Rows.loadF32(b, at + 2 * vector), s2);
+            s3 = xp.fma(Rows.loadF32(b, at + 3 * vector), s3);
         }
         storeSums(s0, s1, s2, s3, to);
     }
@@ -204,10 +200,10 @@ final class FewRows {
         for (int p = 0; p < k; p++) {
             FloatVector xp = FloatVector.broadcast(F, x[x0 + p]);
             long at = from + p * step;
-            s0 = xp.fma(bf16(b, at), s0);
-            s1 = xp.fma(bf16(b, at + vector), s1);
-            s2 = xp.fma(bf16(b, at + 2 * vector), s2);
-            s3 = xp.fma(bf16(b, at + 3 * vector), s3);
+            s0 = xp.fma(Rows.loadBf16(b, at), s0);
+            s1 = xp.fma(Rows.loadBf16(b, at + vector), s1);
+            s2 = xp.fma(Rows.loadBf16(b, at + 2 * vector), s2);
+            s3 = xp.fma(Rows.loadBf16(b, at + 3 * vector), s3);
         }
         storeSums(s0, s1, s2, s3, to);
     }
@@ -217,19 +213,6 @@ final class FewRows {
         s1.intoArray(sums, to + VL);
         s2.intoArray(sums, to + 2 * VL);
         s3.intoArray(sums, to + 3 * VL);
-    }
-
-    private static FloatVector f32(MemorySegment b, long at) {
-        return FloatVector.fromMemorySegment(F, b, at, nativeOrder());
-    }
-
-    /** bf16 is the upper half of a float32. */
-    private static FloatVector bf16(MemorySegment b, long at) {
-        return ShortVector.fromMemorySegment(S, b, at, nativeOrder())
-                .convertShape(VectorOperators.ZERO_EXTEND_S2I, F.withLanes(int.class), 0)
-                .reinterpretAsInts()
-                .lanewise(VectorOperators.LSHL, 16)
-                .reinterpretAsFloats();
     }
 
     private static float element(MemorySegment b, boolean f32, long from, int index) {

@@ -36,6 +36,7 @@ final class OneDnnApi {
     static final int ARG_POST_OP_0_SRC_1 = 32768 | 2; // DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1
     static final int ISA_AVX2_VNNI_2 = 0x1f; // the first AVX2 with bf16 products
     static final int ISA_AVX512_BF16 = 0xe7;
+    static final int ISA_AVX512_AMX = 0xfef;
 
     private static final int STREAM_IN_ORDER = 1;
     private static final int FPMATH_STRICT = 0;

@@ -57,7 +57,8 @@ abstract class MatMulContract {
                 Arguments.of(64, 64, 64),
                 Arguments.of(207, 17, 577),
                 Arguments.of(577, 207, 17),
-                Arguments.of(64, 577, 207));
+                Arguments.of(64, 577, 207),
+                Arguments.of(64, 65, 2100));
     }
 
     @ParameterizedTest
