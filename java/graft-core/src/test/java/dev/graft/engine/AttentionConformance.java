@@ -225,27 +225,20 @@ abstract class AttentionConformance extends Conformance {
         }
 
         void checkBackward() {
-            Operand givenO = fixture.input(dtype, expected.o(), layout);
-            Operand givenLogSumExp = fixture.input(DType.F32, expected.logSumExp(), layout);
-            Operand dO = fixture.input(dtype, q.tensor().rows(), q.tensor().cols(), layout);
-            Operand dq = fixture.output(dtype, q.tensor().rows(), q.tensor().cols(), layout);
-            Operand dk = fixture.output(dtype, k.tensor().rows(), k.tensor().cols(), layout);
-            Operand dv = fixture.output(dtype, k.tensor().rows(), k.tensor().cols(), layout);
-
-            fixture.run(() -> backward(givenO, givenLogSumExp, dO, dq, dk, dv));
-
+            Backward given = new Backward();
+            given.run();
             ReferenceAttention.Gradients gradients = ReferenceAttention.backward(
                     shape,
                     sequences,
                     q.before(),
                     k.before(),
                     v.before(),
-                    givenO.before(),
-                    givenLogSumExp.before(),
-                    dO.before());
-            dq.assertClose("dq", gradients.q(), bound(gradients.q()));
-            dk.assertClose("dk", gradients.k(), bound(gradients.k()));
-            dv.assertClose("dv", gradients.v(), bound(gradients.v()));
+                    given.o.before(),
+                    given.logSumExp.before(),
+                    given.dO.before());
+            given.dq.assertClose("dq", gradients.q(), bound(gradients.q()));
+            given.dk.assertClose("dk", gradients.k(), bound(gradients.k()));
+            given.dv.assertClose("dv", gradients.v(), bound(gradients.v()));
         }
 
         /** Where a query sees one key, dO·v and δ cancel: sums over D, scaled by 1/√D, leave what float32 rounds of them. */
@@ -255,31 +248,40 @@ abstract class AttentionConformance extends Conformance {
         }
 
         void checkGradientsAreFinite() {
-            Operand dO = fixture.input(dtype, q.tensor().rows(), q.tensor().cols(), layout);
-            Operand givenO = fixture.input(dtype, expected.o(), layout);
-            Operand givenLogSumExp = fixture.input(DType.F32, expected.logSumExp(), layout);
-            Operand dq = fixture.output(dtype, q.tensor().rows(), q.tensor().cols(), layout);
-            Operand dk = fixture.output(dtype, k.tensor().rows(), k.tensor().cols(), layout);
-            Operand dv = fixture.output(dtype, k.tensor().rows(), k.tensor().cols(), layout);
-            fixture.run(() -> backward(givenO, givenLogSumExp, dO, dq, dk, dv));
-            for (Operand gradient : List.of(dq, dk, dv)) {
+            Backward given = new Backward();
+            given.run();
+            for (Operand gradient : List.of(given.dq, given.dk, given.dv)) {
                 assertFinite(gradient);
             }
         }
 
-        private void backward(Operand givenO, Operand givenLse, Operand dO, Operand dq, Operand dk, Operand dv) {
-            engine.attentionBackward(
-                    shape,
-                    sequences,
-                    q.tensor(),
-                    k.tensor(),
-                    v.tensor(),
-                    givenO.tensor(),
-                    givenLse.tensor(),
-                    dO.tensor(),
-                    dq.tensor(),
-                    dk.tensor(),
-                    dv.tensor());
+        /** The operands of a backward call, with o and logSumExp from the reference. */
+        private final class Backward {
+            final Operand o = fixture.input(dtype, expected.o(), layout);
+            final Operand logSumExp = fixture.input(DType.F32, expected.logSumExp(), layout);
+            final Operand dO =
+                    fixture.input(dtype, q.tensor().rows(), q.tensor().cols(), layout);
+            final Operand dq =
+                    fixture.output(dtype, q.tensor().rows(), q.tensor().cols(), layout);
+            final Operand dk =
+                    fixture.output(dtype, k.tensor().rows(), k.tensor().cols(), layout);
+            final Operand dv =
+                    fixture.output(dtype, v.tensor().rows(), v.tensor().cols(), layout);
+
+            void run() {
+                fixture.run(() -> engine.attentionBackward(
+                        shape,
+                        sequences,
+                        q.tensor(),
+                        k.tensor(),
+                        v.tensor(),
+                        o.tensor(),
+                        logSumExp.tensor(),
+                        dO.tensor(),
+                        dq.tensor(),
+                        dk.tensor(),
+                        dv.tensor()));
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -69,7 +70,7 @@ abstract class FreezeConformance extends Conformance {
         long planned = engine.freezeBytes(stored, 65_536, compute);
         TensorView frozen = engine.freeze(segment, stored, 128, 512, compute);
 
-        assertThat(frozen).hasToString(compute.name().toLowerCase(java.util.Locale.ROOT) + "[128, 512]");
+        assertThat(frozen).hasToString(compute.name().toLowerCase(Locale.ROOT) + "[128, 512]");
         assertThat(frozen).isNotInstanceOf(Tensor.class);
         assertThat(frozen.isContiguous()).isTrue();
         assertThat(planned).isIn(0L, 65_536L * compute.byteSize());

@@ -8,6 +8,7 @@ import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 
 /** Reads and writes matrices in {@link HostMemory}, element by element or as float64; for {@link ReferenceEngine}. */
 final class HostTensors {
@@ -101,7 +102,7 @@ final class HostTensors {
 
     static void fill(Tensor tensor, float value) {
         float[] values = new float[Math.toIntExact(tensor.size())];
-        java.util.Arrays.fill(values, value);
+        Arrays.fill(values, value);
         writeFloats(values, tensor);
     }
 

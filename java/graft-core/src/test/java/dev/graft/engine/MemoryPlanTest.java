@@ -15,19 +15,19 @@ class MemoryPlanTest {
     void planningAndAllocatingGiveTheSameTensors() {
         PlanningAllocator planning = new PlanningAllocator();
         List<Tensor> planned = build(planning);
-        try (ReferenceEngine engine = new ReferenceEngine();
-                Workspace workspace = new Workspace(engine)) {
+        try (ReferenceEngine engine = new ReferenceEngine()) {
             long before = engine.availableBytes();
-            List<Tensor> real = build(workspace);
-            assertThat(before - engine.availableBytes())
-                    .isEqualTo(planning.plan().totalBytes());
-            for (int i = 0; i < real.size(); i++) {
-                assertThat(real.get(i)).hasToString(planned.get(i).toString());
-                assertThat(real.get(i).memory().byteSize())
-                        .isEqualTo(planned.get(i).memory().byteSize());
-                assertThat(engine.download(real.get(i))).containsOnly(0);
+            try (Workspace workspace = new Workspace(engine)) {
+                List<Tensor> real = build(workspace);
+                assertThat(before - engine.availableBytes())
+                        .isEqualTo(planning.plan().totalBytes());
+                for (int i = 0; i < real.size(); i++) {
+                    assertThat(real.get(i)).hasToString(planned.get(i).toString());
+                    assertThat(real.get(i).memory().byteSize())
+                            .isEqualTo(planned.get(i).memory().byteSize());
+                    assertThat(engine.download(real.get(i))).containsOnly(0);
+                }
             }
-            workspace.close();
             assertThat(engine.availableBytes()).as("all freed").isEqualTo(before);
         }
     }
