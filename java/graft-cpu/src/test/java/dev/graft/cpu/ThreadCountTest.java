@@ -20,7 +20,10 @@ import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The number of threads changes no bit of any result. */
+/**
+ * The number of threads changes no bit of what the kernels compute. Linear layers are tried in F32 only: how a bf16 product is
+ * computed may depend on the tile that a thread gets, which {@link dev.graft.cpu.matmul.MatMul} allows.
+ */
 class ThreadCountTest {
     private static final int ROWS = 333;
     private static final int D = 96;
@@ -55,7 +58,9 @@ class ThreadCountTest {
                     Workspace workspace = new Workspace(engine)) {
                 norm(engine, workspace);
                 attention(engine, workspace);
-                linear(engine, workspace);
+                if (dtype == DType.F32) {
+                    linear(engine, workspace);
+                }
                 rows(engine, workspace);
                 optimizer(engine, workspace);
                 return results.stream().map(engine::download).toList();

@@ -8,7 +8,6 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.Arrays;
 import java.util.List;
-import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -187,9 +186,7 @@ public final class Linear {
             float[] row = bench.scratch.floats(worker, 0, r);
             for (int m = from; m < to; m++) {
                 Rows.load(product, m, row);
-                for (int i = 0; i < r; i++) {
-                    row[i] *= scale;
-                }
+                FloatRows.multiply(row, scale, r);
                 Rows.store(row, c, m);
             }
         });
@@ -205,22 +202,14 @@ public final class Linear {
             float[] row = bench.scratch.floats(worker, 2, n);
             Rows.load(sums, 0, from, n, sum, 0);
             for (int first = 0; first < rows; first += ROWS_PER_PARTIAL_SUM) {
-                Arrays.fill(part, 0);
+                Arrays.fill(part, 0, Lanes.roundUp(n), 0);
                 for (int m = first; m < Math.min(rows, first + ROWS_PER_PARTIAL_SUM); m++) {
                     Rows.load(dy, m, from, n, row, 0);
-                    add(part, row, n);
+                    FloatRows.add(part, row, n);
                 }
-                add(sum, part, n);
+                FloatRows.add(sum, part, n);
             }
             Rows.store(sum, 0, sums, 0, from, n);
         });
-    }
-
-    private static void add(float[] sum, float[] term, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector.fromArray(Lanes.FLOAT, sum, i)
-                    .add(FloatVector.fromArray(Lanes.FLOAT, term, i))
-                    .intoArray(sum, i);
-        }
     }
 }

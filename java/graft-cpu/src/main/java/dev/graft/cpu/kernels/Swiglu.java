@@ -50,35 +50,15 @@ public final class Swiglu {
     /** dgate may be gate, dup may be up. */
     public static void backward(
             Workbench bench, TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
+        Object[] named = {"dy", dy, "gate", gate, "up", up, "dgate", dgate, "dup", dup};
         Checks.shapes(
                 Checks.sameShape(dy, gate)
                         && Checks.sameShape(dy, up)
                         && Checks.sameShape(dy, dgate)
                         && Checks.sameShape(dy, dup),
                 "swigluBackward",
-                "dy",
-                dy,
-                "gate",
-                gate,
-                "up",
-                up,
-                "dgate",
-                dgate,
-                "dup",
-                dup);
-        Checks.dtypes(
-                Checks.sameCompute(dy, gate, up, dgate, dup),
-                "swigluBackward",
-                "dy",
-                dy,
-                "gate",
-                gate,
-                "up",
-                up,
-                "dgate",
-                dgate,
-                "dup",
-                dup);
+                named);
+        Checks.dtypes(Checks.sameCompute(dy, gate, up, dgate, dup), "swigluBackward", named);
         bench.forChunks(dy.rows(), dy.cols(), (row, from, n, worker) -> {
             float[] g = bench.scratch.floats(worker, 0, Workbench.CHUNK);
             float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);
