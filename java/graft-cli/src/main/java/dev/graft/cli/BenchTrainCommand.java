@@ -41,6 +41,7 @@ import picocli.CommandLine.Option;
 /** {@code graft bench train}: the speed of a LoRA step on random weights. */
 @Command(
         name = "train",
+        customSynopsis = "graft bench train --shape NAME [OPTION]...",
         description = "Measures a LoRA step (all linear layers) on random weights of a known model's shape.",
         footer = {
             "  graft bench train --shape smollm2-135m --batch 4 --seq 512",

@@ -25,6 +25,7 @@ import picocli.CommandLine.Option;
 /** {@code graft eval}: the loss of a model over a data file. */
 @Command(
         name = "eval",
+        customSynopsis = "graft eval --model DIR [--adapter DIR] --data FILE [OPTION]...",
         description =
                 "Computes the loss (mean over unmasked tokens) and perplexity of a model, with or without an adapter.",
         footer = {

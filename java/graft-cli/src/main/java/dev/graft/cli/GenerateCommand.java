@@ -33,11 +33,13 @@ import picocli.CommandLine.Option;
 /** {@code graft generate}: continues a text, token by token. */
 @Command(
         name = "generate",
+        customSynopsis = "graft generate --model DIR [--adapter DIR] --prompt TEXT [OPTION]...",
         description = "Continues a text; it streams to standard output.",
         footer = {
             "  graft generate --model DIR --prompt \"The capital of France is\"",
-            "  graft generate --model DIR --adapter adapter --chat --prompt \"Who are you?\" --temperature 0.7 --top-p 0.9",
-            "  cat question.txt | graft generate --model DIR --prompt-file - --max-new-tokens 512"
+            "  graft generate --model DIR --adapter adapter --chat --prompt \"Who are you?\"",
+            "  graft generate --model DIR --prompt \"Once\" --temperature 0.7 --top-p 0.9 --seed 1",
+            "  cat question.txt | graft generate --model DIR --prompt-file -"
         })
 final class GenerateCommand extends BaseCommand {
     @Option(

@@ -17,6 +17,7 @@ import picocli.CommandLine.Parameters;
 /** {@code graft inspect}: what a folder holds. */
 @Command(
         name = "inspect",
+        customSynopsis = "graft inspect DIR [OPTION]...",
         description = "Shows what a model folder or an adapter folder holds.",
         footer = {
             "  graft inspect DIR",

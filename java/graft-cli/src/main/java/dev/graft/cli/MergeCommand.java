@@ -22,6 +22,7 @@ import picocli.CommandLine.Option;
 /** {@code graft merge}: base and adapter to one checkpoint. */
 @Command(
         name = "merge",
+        customSynopsis = "graft merge --model DIR --adapter DIR --out DIR [OPTION]...",
         description = "Writes a full checkpoint with W = W0 + sBA, of the base's dtype, shards and tokenizer files.",
         footer = "  graft merge --model DIR --adapter adapter --out merged")
 final class MergeCommand extends BaseCommand {
@@ -85,7 +86,7 @@ final class MergeCommand extends BaseCommand {
         Table.ofTexts()
                 .row("merged tensors", Units.count(result.mergedTensors()))
                 .row("weights", Units.bytes(result.bytes()))
-                .row("largest rounding", String.format(java.util.Locale.ROOT, "%.3g", result.largestRounding()))
+                .row("largest rounding", Units.plain(result.largestRounding()))
                 .row("model", out.toString())
                 .lines()
                 .forEach(console()::result);

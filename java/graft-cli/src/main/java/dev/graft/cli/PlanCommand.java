@@ -21,9 +21,10 @@ import picocli.CommandLine.Option;
 /** {@code graft plan}: what {@code train} would do with the same flags. */
 @Command(
         name = "plan",
+        customSynopsis = "graft plan --model DIR [--data FILE] [OPTION]...",
         description = "Shows which layers train would adapt and the memory it would take, without training.",
         footer = {
-            "  graft plan --model DIR --rank 8 --targets q_proj,v_proj --batch-size 8 --seq-len 2048",
+            "  graft plan --model DIR --rank 8 --targets q_proj,v_proj --seq-len 2048",
             "  graft plan --model DIR --data rows.jsonl    # sized for these rows"
         })
 final class PlanCommand extends BaseCommand {

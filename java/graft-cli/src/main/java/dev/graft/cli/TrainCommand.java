@@ -42,15 +42,18 @@ import picocli.CommandLine.Option;
 /** {@code graft train}: flags, data, engine, memory, model, steps, adapter. */
 @Command(
         name = "train",
+        customSynopsis = "graft train --model DIR --data FILE --out DIR [OPTION]...",
         description = "Trains a LoRA adapter on a frozen base model.",
         footer = {
             "  graft train --model DIR --data rows.jsonl --out adapter",
-            "  graft train --model DIR --data rows.jsonl --out adapter --rank 8 --targets q_proj,v_proj --epochs 3 \\",
-            "      --eval-data held-out.jsonl --eval-every 50 --save-every 100",
-            "  graft train --model DIR --data rows.jsonl --out adapter --resume    # after Ctrl-C or a crash",
+            "  graft train --model DIR --data rows.jsonl --out adapter --rank 8 \\",
+            "      --targets q_proj,v_proj --epochs 3 --save-every 100 \\",
+            "      --eval-data held-out.jsonl --eval-every 50",
+            "  graft train … --resume    # the same command again, after Ctrl-C or a crash",
             "",
-            "Data lines, one JSON object each: {\"text\"}, {\"prompt\", \"completion\"}, {\"messages\"} or {\"input_ids\", "
-                    + "\"labels\"}."
+            "A data line is one JSON object:",
+            "  {\"text\": …}  {\"prompt\": …, \"completion\": …}  {\"messages\": […]}",
+            "  {\"input_ids\": […], \"labels\": […]}, which needs no tokenizer"
         })
 final class TrainCommand extends BaseCommand {
     @Mixin
@@ -129,7 +132,7 @@ final class TrainCommand extends BaseCommand {
             MemoryCheck memory = MemoryCheck.of(request, engine, precision, checkpoint, lengths);
             PlanReport report = new PlanReport(request, memory);
             console().note(report.trainableLine());
-            console().note(report.memoryLine());
+            report.memoryLines().forEach(console()::note);
             memory.requireFits();
         }
     }
@@ -185,9 +188,11 @@ final class TrainCommand extends BaseCommand {
             console().info("stopping after this step, with a checkpoint; again to stop at once");
             trainer.requestStop();
         };
-        try (Interrupts interrupts = Interrupts.handle(stop)) {
+        Interrupts interrupts = Interrupts.handle(stop);
+        try {
             return trainer.train(progress);
         } finally {
+            interrupts.close();
             console().endLive();
         }
     }

@@ -42,6 +42,13 @@ public final class Units {
         return String.format(Locale.ROOT, "%." + decimals + "f", value);
     }
 
+    /** As short as it can be: {@code 8} rather than {@code 8.0}. */
+    public static String plain(double value) {
+        return value == Math.rint(value) && Math.abs(value) < 1e15
+                ? Long.toString((long) value)
+                : Double.toString(value);
+    }
+
     /** A plural only where it is one: {@code 1 row}, {@code 2 rows}. */
     public static String counted(long count, String noun) {
         return count(count) + " " + noun + (count == 1 ? "" : "s");

@@ -95,8 +95,8 @@ public record AdapterFacts(
         Table table = Table.ofTexts()
                 .row("adapter", "LoRA" + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
                 .row("rank", config.rank() + pattern(config.rankPattern()))
-                .row("alpha", config.alpha() + pattern(config.alphaPattern()))
-                .row("dropout", Double.toString(config.dropout()))
+                .row("alpha", Units.plain(config.alpha()) + pattern(config.alphaPattern()))
+                .row("dropout", Units.plain(config.dropout()))
                 .row("targets", text(config.targets()));
         if (config.exclude() != null) {
             table.row("exclude", text(config.exclude()));

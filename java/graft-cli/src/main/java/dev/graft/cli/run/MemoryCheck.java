@@ -7,6 +7,7 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
 import dev.graft.io.TensorStore;
+import dev.graft.lora.TargetMatcher;
 import dev.graft.model.FrozenWeights;
 import dev.graft.train.TrainingPlan;
 import java.util.OptionalInt;
@@ -39,8 +40,23 @@ public final class MemoryCheck {
     public static MemoryCheck of(
             TrainRequest request, Engine engine, Precision precision, TensorStore checkpoint, BatchLengths lengths) {
         FrozenWeights.check(checkpoint, request.config(), request.model().toString());
+        requireCountable(request, lengths);
         MemoryPlan frozen = FrozenWeights.plan(engine, checkpoint, request.config(), precision);
         return new MemoryCheck(request, precision, frozen, lengths, engine.availableBytes());
+    }
+
+    /** Elements of a buffer are counted in 32 bits, and h = x Aᵀ of a whole batch is one buffer. */
+    private static void requireCountable(TrainRequest request, BatchLengths lengths) {
+        int batchSize = request.train().batchSize();
+        int rank = request.matches().stream()
+                .mapToInt(TargetMatcher.Match::rank)
+                .max()
+                .orElse(1);
+        long tokens = lengths.size(batchSize, request.seqLen()).maxRows();
+        if (tokens * rank > Integer.MAX_VALUE) {
+            throw new InputException("--batch-size " + batchSize + " makes batches of " + Units.count(tokens)
+                    + " tokens, more than can be computed at once; lower it and raise --grad-accum instead");
+        }
     }
 
     public TrainingPlan plan() {

@@ -53,14 +53,17 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 + " of all) in " + Units.counted(plan().matches().size(), "layer");
     }
 
-    /** The memory in one line. */
-    public String memoryLine() {
+    /** The memory in two lines. */
+    public List<String> memoryLines() {
         List<String> parts = new ArrayList<>();
         plan().total().bytesByKind().forEach((kind, bytes) -> parts.add(kind.label() + " " + Units.bytes(bytes)));
-        long mapped = mappedBytes();
-        return "needs " + Units.bytes(plan().allocatedBytes()) + " of " + Units.bytes(memory.availableBytes())
-                + " available memory: " + String.join(", ", parts)
-                + (mapped == 0 ? "" : " (" + Units.bytes(mapped) + " of them mapped from the file)");
+        return List.of(
+                "memory: " + Units.bytes(plan().allocatedBytes()) + " of "
+                        + Units.bytes(memory.availableBytes()) + " available"
+                        + (mappedBytes() == 0
+                                ? ""
+                                : ", and " + Units.bytes(mappedBytes()) + " of weights used in place in their file"),
+                "  " + String.join(", ", parts));
     }
 
     private long mappedBytes() {
@@ -82,7 +85,7 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 Integer.toString(count),
                 group.out() + " x " + group.in(),
                 Integer.toString(group.rank()),
-                number(group.alpha()),
+                Units.plain(group.alpha()),
                 Units.count(count * group.trainable())));
         lines.addAll(modules.lines());
         lines.add(trainableLine());
@@ -129,9 +132,5 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
 
     private static String key(MemoryKind kind) {
         return kind.label().replace(' ', '_');
-    }
-
-    private static String number(double value) {
-        return value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value);
     }
 }

@@ -1,0 +1,154 @@
+package dev.graft.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.graft.lora.PeftAdapter;
+import dev.graft.train.ParityCase;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Runs that stop and go on, and what protects the results of earlier ones. */
+class ResumeTest {
+    private final ParityCase parity = ParityCase.named("llama_tied_alllinear");
+
+    @TempDir
+    private Path folder;
+
+    private Object[] train(String more, Path out) {
+        return new Object[] {
+            "train --rank 3 --dropout 0.1 --batch-size 2 --lr 1e-2 --seed 7",
+            more,
+            "--model",
+            parity.model(),
+            "--data",
+            Cli.data(parity),
+            "--out",
+            out
+        };
+    }
+
+    @Test
+    void resumedEndsWithTheBitsOfUninterrupted() throws IOException {
+        Path whole = folder.resolve("whole");
+        Cli.run(train("--steps 9", whole)).ok();
+        Path parts = folder.resolve("parts");
+        Cli.run(train("--steps 9 --save-every 4", parts)).ok();
+        List<JsonNode> before = Cli.metrics(parts, "loss");
+        // as after a crash in step 9: the checkpoint of step 8 is there, the adapter is not
+        Files.delete(parts.resolve(PeftAdapter.CONFIG_FILE));
+        Files.delete(parts.resolve(PeftAdapter.WEIGHTS_FILE));
+
+        Cli.Outcome resumed =
+                Cli.run(train("--steps 9 --save-every 4 --resume", parts)).ok();
+
+        assertThat(resumed.err()).contains("resuming after step 8 of 9");
+        assertThat(Cli.bytes(parts.resolve(PeftAdapter.WEIGHTS_FILE)))
+                .isEqualTo(Cli.bytes(whole.resolve(PeftAdapter.WEIGHTS_FILE)));
+        assertThat(Cli.metrics(parts, "loss")).hasSize(9);
+        assertThat(losses(parts)).isEqualTo(losses(before));
+    }
+
+    private static List<Double> losses(Path out) {
+        return losses(Cli.metrics(out, "loss"));
+    }
+
+    private static List<Double> losses(List<JsonNode> rows) {
+        return rows.stream().map(row -> row.path("loss").asDouble()).toList();
+    }
+
+    @Test
+    void resumeWithoutCheckpointStartsAnew() {
+        Cli.Outcome outcome =
+                Cli.run(train("--steps 1 --resume", folder.resolve("new"))).ok();
+        assertThat(outcome.err()).contains("no checkpoint in").contains("starting anew");
+    }
+
+    @Test
+    void resumeRefusesAnotherRun() {
+        Path out = folder.resolve("run");
+        Cli.run(train("--steps 2 --save-every 1", out)).ok();
+        assertThat(Cli.run(train("--steps 3 --resume --alpha 5", out)).complaint())
+                .contains("--alpha 32.0")
+                .contains("now it is 5.0");
+        assertThat(Cli.run(train("--steps 2 --resume --exclude o_proj", out)).complaint())
+                .contains("number of adapted layers 14, now it is 12");
+        assertThat(Cli.run(train("--steps 2 --resume --weight-decay 1", out)).complaint())
+                .contains("weightDecay 0.0, now it is 1.0");
+    }
+
+    @Test
+    void earlierResultsAreNotOverwrittenUnasked() throws IOException {
+        Path out = folder.resolve("run");
+        Cli.run(train("--steps 2 --save-every 1", out)).ok();
+        byte[] adapter = Cli.bytes(out.resolve(PeftAdapter.WEIGHTS_FILE));
+
+        assertThat(Cli.run(train("--steps 1", out)).complaint())
+                .contains("already holds checkpoints up to checkpoint-2")
+                .contains("--resume")
+                .contains("--force");
+        assertThat(Cli.bytes(out.resolve(PeftAdapter.WEIGHTS_FILE))).isEqualTo(adapter);
+
+        Cli.Outcome forced = Cli.run(train("--steps 1 --force", out)).ok();
+        assertThat(forced.err()).contains("deleted 2 checkpoints");
+        assertThat(Cli.bytes(out.resolve(PeftAdapter.WEIGHTS_FILE))).isNotEqualTo(adapter);
+        try (Stream<Path> files = Files.list(out)) {
+            assertThat(files.map(file -> file.getFileName().toString()))
+                    .containsExactlyInAnyOrder(PeftAdapter.CONFIG_FILE, PeftAdapter.WEIGHTS_FILE, "metrics.jsonl");
+        }
+        assertThat(Cli.run(train("--steps 1 --resume", out)).complaint())
+                .contains("holds a finished adapter and no checkpoint")
+                .contains("--init-adapter");
+    }
+
+    @Test
+    void aSignalStopsWithACheckpointThatResumes() throws IOException, InterruptedException {
+        Path out = folder.resolve("stopped");
+        Path log = folder.resolve("log.txt");
+        Process process = new ProcessBuilder(Stream.concat(
+                                Stream.of(
+                                        Path.of(System.getProperty("java.home"), "bin", "java")
+                                                .toString(),
+                                        "--add-modules=jdk.incubator.vector",
+                                        "--enable-native-access=ALL-UNNAMED",
+                                        "-cp",
+                                        System.getProperty("java.class.path"),
+                                        "dev.graft.cli.Main"),
+                                Cli.arguments(train("--steps 100000", out)).stream())
+                        .toList())
+                .redirectErrorStream(true)
+                .redirectOutput(log.toFile())
+                .start();
+        try {
+            awaitSteps(out.resolve("metrics.jsonl"), process);
+            // SIGTERM, which a background process hears too; SIGINT has the same handler
+            process.destroy();
+            assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+        } finally {
+            process.destroyForcibly();
+        }
+        String printed = Files.readString(log);
+        assertThat(process.exitValue()).as(printed).isEqualTo(130);
+        assertThat(printed).contains("stopping after this step").contains("--resume");
+        int done = Cli.metrics(out, "loss").size();
+        assertThat(out.resolve("checkpoint-" + done).resolve("trainer_state.json"))
+                .exists();
+        assertThat(out.resolve(PeftAdapter.CONFIG_FILE)).doesNotExist();
+    }
+
+    private static void awaitSteps(Path metrics, Process process) throws IOException, InterruptedException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+        while (System.nanoTime() < deadline && process.isAlive()) {
+            if (Files.exists(metrics) && Files.size(metrics) > 0) {
+                return;
+            }
+            Thread.sleep(20);
+        }
+    }
+}
