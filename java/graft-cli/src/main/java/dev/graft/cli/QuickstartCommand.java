@@ -15,8 +15,9 @@ import picocli.CommandLine.Option;
 /** {@code graft quickstart}: the whole story on the embedded base model. */
 @Command(
         name = "quickstart",
-        description = "Shows a small base model failing a task, trains an adapter on 64 examples, shows it succeed, merges it, "
-                + "and proves that the base did not change. Needs no files and no network.",
+        description =
+                "Shows a small base model failing a task, trains an adapter on 64 examples, shows it succeed, merges it, "
+                        + "and proves that the base did not change. Needs no files and no network.",
         footer = {"  graft quickstart", "  graft quickstart --out demo --json"})
 final class QuickstartCommand extends BaseCommand {
     @Option(

@@ -12,6 +12,7 @@ import dev.graft.model.Trainable;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -111,6 +112,16 @@ public final class Trainer implements AutoCloseable {
     /** Asks a running {@link #train} to end after the current step, with a checkpoint. From any thread. */
     public void requestStop() {
         stopRequested = true;
+    }
+
+    /** As {@link #train(TrainListener)}, for who only wants to know of steps. */
+    public Result train(Consumer<? super StepMetrics> onStep) {
+        return train(new TrainListener() {
+            @Override
+            public void onStep(StepMetrics metrics) {
+                onStep.accept(metrics);
+            }
+        });
     }
 
     /**

@@ -28,7 +28,8 @@ final class LossPlot {
                 .build();
         chart.getStyler().setLegendVisible(false).setChartBackgroundColor(Color.WHITE);
         chart.getStyler().setYAxisLogarithmic(true);
-        double[] steps = IntStream.rangeClosed(1, losses.size()).asDoubleStream().toArray();
+        double[] steps =
+                IntStream.rangeClosed(1, losses.size()).asDoubleStream().toArray();
         double[] values = losses.stream().mapToDouble(Double::doubleValue).toArray();
         chart.addSeries("loss", steps, values).setMarker(SeriesMarkers.NONE).setLineColor(new Color(0x2a6f4e));
         try {

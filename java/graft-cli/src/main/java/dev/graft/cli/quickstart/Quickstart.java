@@ -163,11 +163,7 @@ public final class Quickstart {
 
     private Dataset read(Path file, Tokenizer tokenizer) {
         return DatasetReader.read(
-                file,
-                () -> tokenizer,
-                () -> ChatTemplate.load(modelFolder),
-                SEQUENCE_LENGTH,
-                tokenizer.vocabSize());
+                file, () -> tokenizer, () -> ChatTemplate.load(modelFolder), SEQUENCE_LENGTH, tokenizer.vocabSize());
     }
 
     /** Text of the base's own kind, which says whether it still knows what it knew. */
@@ -195,9 +191,7 @@ public final class Quickstart {
     private static void writeLines(Path file, List<QuickstartTask.Example> examples) {
         AtomicFiles.writeString(
                 file,
-                examples.stream()
-                        .map(QuickstartTask.Example::toJsonLine)
-                        .collect(Collectors.joining("\n", "", "\n")));
+                examples.stream().map(QuickstartTask.Example::toJsonLine).collect(Collectors.joining("\n", "", "\n")));
     }
 
     private static long size(Path file) {

@@ -62,8 +62,8 @@ public record QuickstartResult(
                         "exact match             %.1f %% before, %.1f %% after, on %d held-out questions",
                         exactMatchBefore, exactMatchAfter, questions),
                 format("training loss           %.4f to %.4f", firstLoss, lastLoss),
-                "trained numbers         " + Units.count(trainable) + " of "
-                        + Units.count(parameters + trainable) + ", " + Units.share(trainable, parameters + trainable),
+                "trained numbers         " + Units.count(trainable) + " of " + Units.count(parameters + trainable)
+                        + ", " + Units.share(trainable, parameters + trainable),
                 "size                    adapter " + Units.bytes(adapterBytes) + ", model " + Units.bytes(modelBytes),
                 format(
                         "base perplexity         %.4f before, %.4f after with the adapter off (%s), %.4f with it on",

@@ -46,8 +46,7 @@ public final class Corpus {
     public static Stream<String> stream(long seed) {
         SplittableRandom random = new SplittableRandom(seed);
         return Stream.concat(
-                Stream.generate(() -> lists(random)).limit(PRIMER_DOCUMENTS),
-                Stream.generate(() -> document(random)));
+                Stream.generate(() -> lists(random)).limit(PRIMER_DOCUMENTS), Stream.generate(() -> document(random)));
     }
 
     private static String document(RandomGenerator random) {
