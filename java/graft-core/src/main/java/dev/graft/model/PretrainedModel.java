@@ -148,8 +148,7 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     /** As {@link #fingerprint()}, of files that no engine has opened. */
     public static long fingerprint(TensorStore checkpoint, DecoderConfig config) {
         return WeightShape.of(config).parallelStream()
-                .mapToLong(shape ->
-                        Fingerprint.named(shape.name(), Fingerprint.of(checkpoint.data(shape.name()))))
+                .mapToLong(shape -> Fingerprint.named(shape.name(), Fingerprint.of(checkpoint.data(shape.name()))))
                 .sum();
     }
 
