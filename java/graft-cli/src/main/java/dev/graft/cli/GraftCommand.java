@@ -23,13 +23,12 @@ import picocli.CommandLine.Spec;
         commandListHeading = "%nCommands:%n",
         footerHeading = "%nExamples:%n",
         footer = {
+            "  graft quickstart",
             "  graft train --model DIR --data rows.jsonl --out adapter",
             "  graft generate --model DIR --adapter adapter --prompt \"Once upon a time\"",
             "  graft COMMAND --help"
         })
 final class GraftCommand implements Callable<Integer> {
-    private static final String QUICKSTART = "dev.graft.cli.QuickstartCommand";
-
     @Option(
             names = {"-h", "--help"},
             usageHelp = true,
@@ -58,8 +57,8 @@ final class GraftCommand implements Callable<Integer> {
     /** The whole command line, writing to {@code console}. */
     static CommandLine commandLine(Console console) {
         CommandLine root = new CommandLine(new GraftCommand());
-        addQuickstart(root, console);
-        root.addSubcommand(new TrainCommand(console))
+        root.addSubcommand(new QuickstartCommand(console))
+                .addSubcommand(new TrainCommand(console))
                 .addSubcommand(new EvalCommand(console))
                 .addSubcommand(new GenerateCommand(console))
                 .addSubcommand(new MergeCommand(console))
@@ -72,18 +71,5 @@ final class GraftCommand implements Callable<Integer> {
         root.setOut(console.resultWriter());
         root.setErr(console.noteWriter());
         return root;
-    }
-
-    /** Quickstart brings a base model of its own and is left out of builds without it. */
-    private static void addQuickstart(CommandLine root, Console console) {
-        try {
-            root.addSubcommand(Class.forName(QUICKSTART)
-                    .getDeclaredConstructor(Console.class)
-                    .newInstance(console));
-        } catch (ClassNotFoundException leftOut) {
-            return;
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException(QUICKSTART + " has no constructor that takes a Console", e);
-        }
     }
 }

@@ -31,7 +31,8 @@ public record LoraTerm(
     /**
      * @param a dA [r, K] float32, accumulated into
      * @param b dB [N, r] float32, accumulated into
-     * @param hidden scratch for u = s · dy B, [at least toRow - fromRow, r] in the compute dtype
+     * @param hidden scratch for u = s · dy B, [at least toRow - fromRow, r] in the compute dtype; no other term of the same
+     *     call may use it
      */
     public record Gradients(Tensor a, Tensor b, Tensor hidden) {}
 

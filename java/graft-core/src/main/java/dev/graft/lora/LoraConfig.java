@@ -4,6 +4,8 @@ import dev.graft.common.InputException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -38,11 +40,26 @@ public record LoraConfig(
         if (!(dropout >= 0 && dropout < 1)) {
             throw new InputException("--dropout " + dropout + ": use a number from 0 up to, not including, 1");
         }
-        rankPattern.forEach((key, value) -> checkRank(value, "rank_pattern " + key + ":"));
-        alphaPattern.forEach((key, value) -> checkAlpha(value, "alpha_pattern " + key + ":"));
+        rankPattern.forEach((key, value) -> {
+            checkKey(key, "rank_pattern");
+            checkRank(value, "rank_pattern " + key + ":");
+        });
+        alphaPattern.forEach((key, value) -> {
+            checkKey(key, "alpha_pattern");
+            checkAlpha(value, "alpha_pattern " + key + ":");
+        });
         // the first key that matches wins, so the order is kept
         rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern));
         alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
+    }
+
+    private static void checkKey(String key, String what) {
+        try {
+            Pattern.compile(key);
+        } catch (PatternSyntaxException e) {
+            throw new InputException(what + " '" + key + "' is no regular expression (" + e.getDescription()
+                    + "); give a module's name or the last parts of one, such as q_proj");
+        }
     }
 
     private static void checkRank(int rank, String what) {

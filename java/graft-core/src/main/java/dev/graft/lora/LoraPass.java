@@ -83,7 +83,7 @@ public record LoraPass(
                         ? new LoraTerm.Gradients(
                                 parameters.gradient(module.a()),
                                 parameters.gradient(module.b()),
-                                lora.hiddenGradient(module, range.rows()))
+                                lora.hiddenGradient(range, module))
                         : null);
     }
 }

@@ -68,13 +68,17 @@ public sealed interface ModulePattern {
 
     /** Reads a flag's value: {@code all-linear}, a comma list of suffixes, or else a regular expression. */
     static ModulePattern parse(String text) {
-        if (text.equals("all-linear")) {
+        String trimmed = text.strip();
+        if (trimmed.isEmpty()) {
+            throw new InputException("no target modules are given; name some, such as q_proj,v_proj, or all-linear");
+        }
+        if (trimmed.equals("all-linear")) {
             return new AllLinear();
         }
-        if (text.matches("[\\w.]+(\\s*,\\s*[\\w.]+)*")) {
-            return new Suffixes(List.of(text.split("\\s*,\\s*")));
+        if (trimmed.matches("[\\w.]+(\\s*,\\s*[\\w.]+)*")) {
+            return new Suffixes(List.of(trimmed.split("\\s*,\\s*")));
         }
-        return new Regex(text);
+        return new Regex(trimmed);
     }
 
     private static Pattern compile(String expression) {

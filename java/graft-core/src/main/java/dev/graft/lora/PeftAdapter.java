@@ -168,10 +168,6 @@ public record PeftAdapter(
             SafetensorsWriter.write(folder.resolve(WEIGHTS_FILE), metadata, entries);
         }
         List<String> names = adapter.modules().stream().map(LoraModule::name).toList();
-        PeftConfigFile.write(
-                folder.resolve(CONFIG_FILE),
-                adapter.config(),
-                adapter.config().targets().saved(names),
-                baseModel);
+        PeftConfigFile.write(folder.resolve(CONFIG_FILE), adapter.config(), names, baseModel);
     }
 }

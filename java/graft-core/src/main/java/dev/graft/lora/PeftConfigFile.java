@@ -70,14 +70,16 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
         return new Reader(file, json).read();
     }
 
-    static void write(Path file, LoraConfig config, ModulePattern targets, String baseModel) {
+    /** @param modules names of the adapted layers */
+    static void write(Path file, LoraConfig config, List<String> modules, String baseModel) {
         Map<String, @Nullable Object> json = new TreeMap<>();
         NULL_FIELDS.forEach(field -> json.put(field, null));
         for (String field : List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
             json.put(field, false);
         }
         Map<String, Object> alphas = new LinkedHashMap<>();
-        config.alphaPattern().forEach((key, alpha) -> alphas.put(key, wholeIfPossible(alpha)));
+        TargetMatcher.sortable(config.alphaPattern(), modules)
+                .forEach((key, alpha) -> alphas.put(key, wholeIfPossible(alpha)));
         json.put("alpha_pattern", alphas);
         json.put("base_model_name_or_path", baseModel);
         json.put("bias", "none");
@@ -92,8 +94,8 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
         json.put("peft_version", PEFT_VERSION);
         json.put("qalora_group_size", 16);
         json.put("r", config.rank());
-        json.put("rank_pattern", config.rankPattern());
-        json.put("target_modules", patternValue(targets));
+        json.put("rank_pattern", TargetMatcher.sortable(config.rankPattern(), modules));
+        json.put("target_modules", patternValue(config.targets().saved(modules)));
         json.put("task_type", "CAUSAL_LM");
         json.put("use_rslora", config.rsLora());
         AtomicFiles.writeString(file, Json.pretty(json));
@@ -116,9 +118,9 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
         PeftConfigFile read() {
             refuseUnsupported();
             LoraConfig.Builder config = LoraConfig.builder()
-                    .rank(json.path("r").asInt(8))
-                    .alpha(json.path("lora_alpha").asDouble(8))
-                    .dropout(json.path("lora_dropout").asDouble(0))
+                    .rank(rank())
+                    .alpha(number("lora_alpha", 8))
+                    .dropout(number("lora_dropout", 0))
                     .rsLora(json.path("use_rslora").asBoolean(false))
                     .rankPattern(map("rank_pattern", JsonNode::asInt))
                     .alphaPattern(map("alpha_pattern", JsonNode::asDouble))
@@ -174,7 +176,8 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
             if (value.isTextual()) {
                 return switch (value.asText()) {
                     case "gaussian" -> AdapterInit.GAUSSIAN;
-                    case "eva" -> AdapterInit.KAIMING;
+                    // these begin elsewhere but leave the base as it is
+                    case "eva", "orthogonal" -> AdapterInit.KAIMING;
                     // these start by changing the base's weights, so the stored A and B belong to another base
                     default ->
                         throw bad(
@@ -198,6 +201,25 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
             List<String> names = new ArrayList<>();
             value.forEach(name -> names.add(name.asText()));
             return new ModulePattern.Suffixes(names);
+        }
+
+        private int rank() {
+            double rank = number("r", 8);
+            if (rank != (int) rank) {
+                throw bad("r", rank + " is not a whole number");
+            }
+            return (int) rank;
+        }
+
+        private double number(String field, double otherwise) {
+            JsonNode value = json.path(field);
+            if (value.isMissingNode() || value.isNull()) {
+                return otherwise;
+            }
+            if (!value.isNumber()) {
+                throw bad(field, value + " is not a number");
+            }
+            return value.asDouble();
         }
 
         private <T> Map<String, T> map(String field, Function<JsonNode, T> read) {

@@ -3,10 +3,14 @@ package dev.graft.lora;
 import dev.graft.common.InputException;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decides which modules are adapted, and with which rank and alpha, by PEFT's rules; and one more: a pattern that matches
@@ -53,12 +57,36 @@ public final class TargetMatcher {
         return matches;
     }
 
-    private static <T> T lookUp(Map<String, T> pattern, String moduleName, T otherwise) {
-        return pattern.entrySet().stream()
-                .filter(entry -> matchesKey(entry.getKey(), moduleName))
-                .map(Map.Entry::getValue)
-                .findFirst()
-                .orElse(otherwise);
+    /**
+     * A rank or alpha pattern that means the same for {@code moduleNames} in whatever order its keys are read: files sort them,
+     * and the first key that matches wins. It is the pattern itself where sorting changes nothing, and otherwise has one key for
+     * each module.
+     */
+    static <T> Map<String, T> sortable(Map<String, T> pattern, List<String> moduleNames) {
+        Map<String, T> sorted = new TreeMap<>(pattern);
+        boolean same = moduleNames.stream()
+                .allMatch(name -> Objects.equals(lookUp(pattern, name, null), lookUp(sorted, name, null)));
+        if (same) {
+            return pattern;
+        }
+        Map<String, T> byName = new LinkedHashMap<>();
+        for (String name : moduleNames) {
+            T value = lookUp(pattern, name, null);
+            if (value != null) {
+                byName.put("^" + name.replace(".", "\\."), value);
+            }
+        }
+        return byName;
+    }
+
+    private static <T extends @Nullable Object> T lookUp(
+            Map<String, ? extends T> pattern, String moduleName, T otherwise) {
+        for (Map.Entry<String, ? extends T> entry : pattern.entrySet()) {
+            if (matchesKey(entry.getKey(), moduleName)) {
+                return entry.getValue();
+            }
+        }
+        return otherwise;
     }
 
     private static boolean matchesKey(String key, String moduleName) {
@@ -94,18 +122,27 @@ public final class TargetMatcher {
     }
 
     private static String nearMisses(String name, List<LinearModule> modules) {
-        List<String> known = modules.stream()
-                .map(module -> lastPart(module.name()))
+        int parts = name.split("\\.", -1).length;
+        String best = endings(name, modules, parts).getFirst();
+        String hint = editDistance(name, best) <= Math.max(2, name.length() / 3) ? "did you mean '" + best + "'? " : "";
+        return hint + "it has " + String.join(", ", endings(name, modules, 1));
+    }
+
+    /** The last {@code parts} dotted parts of all names, those most like {@code name} first. */
+    private static List<String> endings(String name, List<LinearModule> modules, int parts) {
+        return modules.stream()
+                .map(module -> lastParts(module.name(), parts))
                 .distinct()
                 .sorted(Comparator.comparingInt(candidate -> editDistance(name, candidate)))
                 .toList();
-        String best = known.getFirst();
-        String hint = editDistance(name, best) <= Math.max(2, name.length() / 3) ? "did you mean '" + best + "'? " : "";
-        return hint + "it has " + String.join(", ", known);
     }
 
-    private static String lastPart(String name) {
-        return name.substring(name.lastIndexOf('.') + 1);
+    private static String lastParts(String name, int parts) {
+        int start = name.length();
+        for (int i = 0; i < parts && start >= 0; i++) {
+            start = name.lastIndexOf('.', start - 1);
+        }
+        return name.substring(start + 1);
     }
 
     /** Levenshtein distance. */

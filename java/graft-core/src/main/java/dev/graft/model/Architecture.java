@@ -2,6 +2,7 @@ package dev.graft.model;
 
 import dev.graft.common.InputException;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Collectors;
 
 /**
@@ -9,17 +10,31 @@ import java.util.stream.Collectors;
  * {@code config.json} leaves a field out.
  */
 public enum Architecture {
-    LLAMA("LlamaForCausalLM", "llama"),
-    MISTRAL("MistralForCausalLM", "mistral"),
-    QWEN2("Qwen2ForCausalLM", "qwen2"),
-    QWEN3("Qwen3ForCausalLM", "qwen3");
+    LLAMA("LlamaForCausalLM", "llama", new Defaults(32000, 11008, 0, 2048, List.of(2))),
+    MISTRAL("MistralForCausalLM", "mistral", new Defaults(32000, 14336, 8, 131072, List.of(2))),
+    QWEN2("Qwen2ForCausalLM", "qwen2", new Defaults(151936, 22016, 32, 32768, List.of())),
+    QWEN3("Qwen3ForCausalLM", "qwen3", new Defaults(151936, 22016, 32, 32768, List.of()));
+
+    /**
+     * What transformers assumes where {@code config.json} leaves a field out, as far as the families differ.
+     *
+     * @param keyValueHeads 0 for as many as query heads
+     */
+    record Defaults(
+            int vocabSize, int intermediateSize, int keyValueHeads, int maxPositions, List<Integer> endTokens) {}
 
     private final String className;
     private final String modelType;
+    private final Defaults defaults;
 
-    Architecture(String className, String modelType) {
+    Architecture(String className, String modelType, Defaults defaults) {
         this.className = className;
         this.modelType = modelType;
+        this.defaults = defaults;
+    }
+
+    Defaults defaults() {
+        return defaults;
     }
 
     /** As in {@code architectures} of config.json. */

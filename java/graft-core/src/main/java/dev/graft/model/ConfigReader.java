@@ -40,7 +40,7 @@ public final class ConfigReader {
         int layers = positive("num_hidden_layers", 32);
         int hidden = positive("hidden_size", 4096);
         int heads = positive("num_attention_heads", 32);
-        int keyValueHeads = positive("num_key_value_heads", defaultKeyValueHeads(heads));
+        int keyValueHeads = keyValueHeads(heads);
         int headDim = positive("head_dim", architecture == Architecture.QWEN3 ? 128 : hidden / heads);
         if (heads % keyValueHeads != 0) {
             throw bad("num_key_value_heads", keyValueHeads + " does not divide num_attention_heads " + heads);
@@ -48,14 +48,16 @@ public final class ConfigReader {
         if (headDim % 2 != 0) {
             throw bad("head_dim", headDim + " is odd; rotary positions need an even one");
         }
-        int maxPositions = positive("max_position_embeddings", 32768);
-        boolean attentionBias = bool("attention_bias", false);
-        boolean qwen2 = architecture == Architecture.QWEN2;
+        Architecture.Defaults defaults = architecture.defaults();
+        int maxPositions = positive("max_position_embeddings", defaults.maxPositions());
+        boolean isQwen2 = architecture == Architecture.QWEN2;
+        // Mistral and Qwen2 have no such field: never a bias in one, always one on q, k and v in the other
+        boolean attentionBias = !isQwen2 && architecture != Architecture.MISTRAL && bool("attention_bias", false);
         return new DecoderConfig(
                 architecture,
-                positive("vocab_size", 32000),
+                positive("vocab_size", defaults.vocabSize()),
                 hidden,
-                positive("intermediate_size", 11008),
+                positive("intermediate_size", defaults.intermediateSize()),
                 layers,
                 heads,
                 keyValueHeads,
@@ -64,8 +66,8 @@ public final class ConfigReader {
                 new RopeReader(file, json, headDim, maxPositions).read(),
                 maxPositions,
                 bool("tie_word_embeddings", false),
-                attentionBias || qwen2,
-                attentionBias && !qwen2,
+                attentionBias || isQwen2,
+                attentionBias,
                 architecture == Architecture.LLAMA && bool("mlp_bias", false),
                 architecture == Architecture.QWEN3,
                 windows(layers),
@@ -93,9 +95,9 @@ public final class ConfigReader {
         if (!activation.equals("silu") && !activation.equals("swish")) {
             throw bad("hidden_act", "'" + activation + "' is not supported, only silu is");
         }
-        refuseUnless("attention_dropout", json.path("attention_dropout").asDouble(0) == 0);
-        refuseUnless("partial_rotary_factor", json.path("partial_rotary_factor").asDouble(1) == 1);
-        refuseUnless("pretraining_tp", json.path("pretraining_tp").asInt(1) == 1);
+        refuseUnless("attention_dropout", number(json, "attention_dropout", 0) == 0);
+        refuseUnless("partial_rotary_factor", number(json, "partial_rotary_factor", 1) == 1);
+        refuseUnless("pretraining_tp", number(json, "pretraining_tp", 1) == 1);
         for (String field : List.of(
                 "quantization_config",
                 "num_local_experts",
@@ -119,20 +121,18 @@ public final class ConfigReader {
         }
     }
 
-    private int defaultKeyValueHeads(int heads) {
-        return switch (architecture) {
-            case LLAMA -> heads;
-            case MISTRAL -> 8;
-            case QWEN2, QWEN3 -> 32;
-        };
+    /** A field left out means the family's default, an explicit null as many as query heads. */
+    private int keyValueHeads(int heads) {
+        int otherwise = architecture.defaults().keyValueHeads();
+        return positive("num_key_value_heads", json.has("num_key_value_heads") || otherwise == 0 ? heads : otherwise);
     }
 
     private List<Integer> windows(int layers) {
         JsonNode field = json.path("sliding_window");
         boolean isMistral = architecture == Architecture.MISTRAL;
-        int window = field.isNull() ? 0 : field.asInt(architecture == Architecture.LLAMA ? 0 : 4096);
+        int window = field.isNull() || architecture == Architecture.LLAMA ? 0 : positive("sliding_window", 4096);
         boolean used = isMistral || (architecture != Architecture.LLAMA && bool("use_sliding_window", false));
-        int firstWindowed = isMistral ? 0 : json.path("max_window_layers").asInt(28);
+        int firstWindowed = isMistral ? 0 : (int) number(json, "max_window_layers", 28);
         JsonNode types = json.path("layer_types");
         List<Integer> windows = new ArrayList<>(layers);
         for (int layer = 0; layer < layers; layer++) {
@@ -154,12 +154,18 @@ public final class ConfigReader {
     }
 
     private List<Integer> endTokens() {
-        List<Integer> ids = new ArrayList<>();
         JsonNode node = json.path("eos_token_id");
-        if (node.isInt()) {
-            ids.add(node.asInt());
+        if (node.isMissingNode()) {
+            return architecture.defaults().endTokens();
         }
-        node.elements().forEachRemaining(id -> ids.add(id.asInt()));
+        List<Integer> ids = new ArrayList<>();
+        for (JsonNode id : node.isArray() ? node : List.of(node)) {
+            if (id.isInt()) {
+                ids.add(id.asInt());
+            } else if (!id.isNull()) {
+                throw bad("eos_token_id", node + " is neither a token id nor a list of them");
+            }
+        }
         return ids;
     }
 
@@ -175,7 +181,14 @@ public final class ConfigReader {
     }
 
     private boolean bool(String field, boolean otherwise) {
-        return json.path(field).asBoolean(otherwise);
+        JsonNode node = json.path(field);
+        if (node.isMissingNode() || node.isNull()) {
+            return otherwise;
+        }
+        if (!node.isBoolean()) {
+            throw bad(field, node + " is neither true nor false");
+        }
+        return node.asBoolean();
     }
 
     private double number(JsonNode node, String field, double otherwise) {

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** Writes {@code config.json} for models that Graft makes itself, in the spelling of transformers 5. */
 final class ConfigWriter {
@@ -17,7 +18,7 @@ final class ConfigWriter {
         if (!(config.rope().scaling() instanceof RopeScaling.None)) {
             throw new IllegalArgumentException("a new model's rotary positions are not scaled");
         }
-        Map<String, Object> json = new TreeMap<>();
+        Map<String, @Nullable Object> json = new TreeMap<>();
         json.put("architectures", List.of(config.architecture().className()));
         json.put("model_type", config.architecture().modelType());
         json.put("vocab_size", config.vocabSize());
@@ -34,15 +35,44 @@ final class ConfigWriter {
                 Map.of("rope_type", "default", "rope_theta", config.rope().theta()));
         json.put("max_position_embeddings", config.maxPositions());
         json.put("tie_word_embeddings", config.tiedEmbeddings());
-        json.put("attention_bias", config.qkvBias());
+        json.put("attention_bias", config.outputBias());
         json.put("attention_dropout", 0.0);
         json.put("mlp_bias", config.mlpBias());
         json.put("dtype", dtype == DType.F32 ? "float32" : dtype == DType.F16 ? "float16" : "bfloat16");
-        if (!config.endTokens().isEmpty()) {
-            json.put(
-                    "eos_token_id",
-                    config.endTokens().size() == 1 ? config.endTokens().getFirst() : config.endTokens());
-        }
+        json.put(
+                "eos_token_id",
+                switch (config.endTokens().size()) {
+                    case 0 -> null;
+                    case 1 -> config.endTokens().getFirst();
+                    default -> config.endTokens();
+                });
+        putWindows(json, config);
         AtomicFiles.writeString(file, Json.pretty(json) + "\n");
+    }
+
+    /** Mistral has one window for all layers or none, Qwen one for some layers, Llama none. */
+    private static void putWindows(Map<String, @Nullable Object> json, DecoderConfig config) {
+        List<Integer> sizes =
+                config.windows().stream().distinct().filter(size -> size > 0).toList();
+        boolean all = !config.windows().contains(0);
+        boolean expressible = sizes.isEmpty()
+                || (sizes.size() == 1
+                        && config.architecture() != Architecture.LLAMA
+                        && (all || config.architecture() != Architecture.MISTRAL));
+        if (!expressible) {
+            throw new IllegalArgumentException(config.architecture() + " has no windows like " + config.windows());
+        }
+        if (config.architecture() == Architecture.LLAMA) {
+            return;
+        }
+        json.put("sliding_window", sizes.isEmpty() ? null : sizes.getFirst());
+        if (config.architecture() != Architecture.MISTRAL) {
+            json.put("use_sliding_window", !sizes.isEmpty());
+            json.put(
+                    "layer_types",
+                    config.windows().stream()
+                            .map(size -> size > 0 ? "sliding_attention" : "full_attention")
+                            .toList());
+        }
     }
 }

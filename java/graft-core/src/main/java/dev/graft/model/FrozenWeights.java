@@ -70,11 +70,16 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
     /** Freezes every weight of the decoder; {@link #check} should have passed. */
     public FrozenWeights(Engine engine, TensorStore store, DecoderConfig config, Precision precision) {
         this(engine);
-        for (WeightShape shape : WeightShape.of(config)) {
-            TensorInfo info = store.info(shape.name());
-            TensorView view = engine.freeze(
-                    store.data(shape.name()), info.dtype(), shape.rows(), shape.cols(), precision.compute());
-            weights.put(shape.name(), new Weight(shape.name(), view, null));
+        try {
+            for (WeightShape shape : WeightShape.of(config)) {
+                TensorInfo info = store.info(shape.name());
+                TensorView view = engine.freeze(
+                        store.data(shape.name()), info.dtype(), shape.rows(), shape.cols(), precision.compute());
+                weights.put(shape.name(), new Weight(shape.name(), view, null));
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
         }
     }
 

@@ -15,6 +15,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /** A model all of whose weights are trained: pre-training, and full fine-tuning. */
 public final class FullModel implements Trainable, AutoCloseable {
@@ -76,6 +78,14 @@ public final class FullModel implements Trainable, AutoCloseable {
     @Override
     public LoraPass pass(DecoderBuffers buffers, int rows, boolean training, long seed, int microStep) {
         return LoraPass.none();
+    }
+
+    @Override
+    public SortedMap<String, String> identity() {
+        SortedMap<String, String> identity = new TreeMap<>();
+        identity.put("model", decoder.config().toString());
+        identity.put("precision", precision.toString());
+        return identity;
     }
 
     /** Writes {@code model.safetensors} and {@code config.json}. */

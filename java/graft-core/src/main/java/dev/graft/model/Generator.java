@@ -87,7 +87,7 @@ public final class Generator implements AutoCloseable {
                 return Stop.RECEIVER;
             }
             if (i + 1 < maxNewTokens) {
-                logits = next(new int[] {token});
+                logits = next(new int[] {token}, cache.length() + 1);
             }
         }
         return Stop.LENGTH;
@@ -96,13 +96,14 @@ public final class Generator implements AutoCloseable {
     private float[] prefill(int[] prompt) {
         float[] logits = new float[0];
         for (int from = 0; from < prompt.length; from += PROMPT_BLOCK) {
-            logits = next(Arrays.copyOfRange(prompt, from, Math.min(prompt.length, from + PROMPT_BLOCK)));
+            int[] block = Arrays.copyOfRange(prompt, from, Math.min(prompt.length, from + PROMPT_BLOCK));
+            logits = next(block, prompt.length);
         }
         return logits;
     }
 
-    private float[] next(int[] tokens) {
-        TokenBatch batch = TokenBatch.continuation(tokens, cache.length());
+    private float[] next(int[] tokens, int wholeLength) {
+        TokenBatch batch = TokenBatch.continuation(tokens, cache.length(), wholeLength);
         return pass.nextTokenLogits(batch, model.pass(pass.buffers(), batch.rows(), false, 0, 0), cache);
     }
 
@@ -110,7 +111,7 @@ public final class Generator implements AutoCloseable {
         if (prompt.length == 0) {
             throw new InputException("the prompt is empty; give at least one token");
         }
-        if (prompt.length + maxNewTokens > cache.capacity()) {
+        if ((long) prompt.length + maxNewTokens > cache.capacity()) {
             throw new InputException("a prompt of " + prompt.length + " tokens and " + maxNewTokens
                     + " new ones do not fit into " + cache.capacity() + "; shorten it or ask for fewer");
         }

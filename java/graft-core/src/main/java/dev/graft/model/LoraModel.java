@@ -4,11 +4,15 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.lora.AdapterRange;
 import dev.graft.lora.LoraAdapter;
+import dev.graft.lora.LoraConfig;
 import dev.graft.lora.LoraPass;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.nn.FlatParameters;
 import java.nio.file.Path;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /** A frozen model with one adapter attached. */
 public final class LoraModel implements Trainable {
@@ -56,6 +60,23 @@ public final class LoraModel implements Trainable {
     @Override
     public LoraPass pass(DecoderBuffers buffers, int rows, boolean training, long seed, int microStep) {
         return new LoraPass(List.of(new AdapterRange(adapter, 0, rows)), buffers.lora(), training, seed, microStep);
+    }
+
+    @Override
+    public SortedMap<String, String> identity() {
+        LoraConfig config = adapter.config();
+        SortedMap<String, String> identity = new TreeMap<>();
+        identity.put("base model's fingerprint", HexFormat.of().toHexDigits(base.fingerprint()));
+        identity.put("precision", precision().toString());
+        identity.put("rank", String.valueOf(config.rank()));
+        identity.put("alpha", String.valueOf(config.alpha()));
+        identity.put("dropout", String.valueOf(config.dropout()));
+        identity.put("targets", config.targets().toString());
+        identity.put("exclude", String.valueOf(config.exclude()));
+        identity.put("rank_pattern", config.rankPattern().toString());
+        identity.put("alpha_pattern", config.alphaPattern().toString());
+        identity.put("rslora", String.valueOf(config.rsLora()));
+        return identity;
     }
 
     /** Writes {@code adapter_config.json} and {@code adapter_model.safetensors} as PEFT does. */

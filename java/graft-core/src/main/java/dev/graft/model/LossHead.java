@@ -56,7 +56,7 @@ final class LossHead {
     private void chunk(TokenBatch batch, LoraPass lora, int from, int to, boolean backward, float gradientScale) {
         DecoderBuffers.HeadBuffers work = buffers.head();
         int targets = to - from;
-        int rows = Math.min(TokenBatch.paddedRows(targets), buffers.logitRows());
+        int rows = Math.min(TokenBatch.paddedRows(targets), Math.min(buffers.logitRows(), buffers.maxRows() - from));
         Tensor index = work.rowIndex().columns(from, from + rows);
         LoraPass chunkLora = restrict(lora, batch, from, to, rows);
 

@@ -7,6 +7,7 @@ import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
 import dev.graft.io.TensorInfo;
 import dev.graft.lora.LoraAdapter;
+import dev.graft.lora.LoraDelta;
 import dev.graft.lora.LoraModule;
 import dev.graft.tensor.HostFloats;
 import java.io.IOException;
@@ -126,19 +127,11 @@ public final class ModelMerger {
             MemorySegment stored,
             MemorySegment merged) {
         int in = module.module().in();
-        int rank = module.rank();
-        float[] delta = new float[in];
-        for (int i = 0; i < rank; i++) {
-            float factor = b[row * rank + i];
-            for (int j = 0; j < in; j++) {
-                delta[j] += factor * a[i * in + j];
-            }
-        }
         float[] values = HostFloats.read(stored, info.dtype(), (long) row * in, in);
+        LoraDelta.addRow(values, row, a, b, module.scale());
         double rounding = 0;
-        for (int j = 0; j < in; j++) {
-            values[j] += module.scale() * delta[j];
-            rounding = Math.max(rounding, Math.abs(values[j] - HostFloats.round(values[j], info.dtype())));
+        for (float value : values) {
+            rounding = Math.max(rounding, Math.abs(value - HostFloats.round(value, info.dtype())));
         }
         HostFloats.write(values, merged, info.dtype(), (long) row * in);
         largestRounding.accumulate(rounding);

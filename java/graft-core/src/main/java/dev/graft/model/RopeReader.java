@@ -26,14 +26,18 @@ final class RopeReader {
     }
 
     Rope read() {
-        double theta =
-                parameters.path("rope_theta").asDouble(config.path("rope_theta").asDouble(DEFAULT_THETA));
+        double theta = number(parameters, "rope_theta", number(config, "rope_theta", DEFAULT_THETA));
         if (!(theta > 0)) {
             throw bad("rope_theta", theta + " is not positive");
         }
-        if (parameters.path("partial_rotary_factor").asDouble(1) != 1) {
+        if (number(parameters, "partial_rotary_factor", 1) != 1) {
             throw bad("partial_rotary_factor", "changes the model's maths and is not supported");
         }
+        parameters.properties().forEach(entry -> {
+            if (entry.getValue().isObject()) {
+                throw bad(entry.getKey(), "rotary parameters by kind of layer are not supported");
+            }
+        });
         return new Rope(theta, headDim, scaling());
     }
 
@@ -71,19 +75,23 @@ final class RopeReader {
     }
 
     private double attentionFactor(double factor) {
-        double mscale = parameters.path("mscale").asDouble(0);
-        double mscaleAllDim = parameters.path("mscale_all_dim").asDouble(0);
+        double mscale = number(parameters, "mscale", 0);
+        double mscaleAllDim = number(parameters, "mscale_all_dim", 0);
         double suggested = mscale != 0 && mscaleAllDim != 0
                 ? RopeScaling.Yarn.suggestedAttentionFactor(factor, mscale)
                         / RopeScaling.Yarn.suggestedAttentionFactor(factor, mscaleAllDim)
                 : RopeScaling.Yarn.suggestedAttentionFactor(factor, 1);
-        return parameters.path("attention_factor").asDouble(suggested);
+        return number(parameters, "attention_factor", suggested);
     }
 
     /** A config-level value wins over the one in the rotary parameters, as in transformers. */
     private int originalMaxPositions() {
-        return config.path("original_max_position_embeddings")
-                .asInt(parameters.path("original_max_position_embeddings").asInt(maxPositions));
+        String field = "original_max_position_embeddings";
+        double original = number(config, field, number(parameters, field, maxPositions));
+        if (!(original >= 1)) {
+            throw bad(field, original + " is not positive");
+        }
+        return (int) original;
     }
 
     private double required(String field) {
@@ -98,8 +106,19 @@ final class RopeReader {
     }
 
     private double orElse(String field, double otherwise) {
-        double value = parameters.path(field).asDouble(0);
+        double value = number(parameters, field, 0);
         return value == 0 ? otherwise : value;
+    }
+
+    private double number(JsonNode node, String field, double otherwise) {
+        JsonNode value = node.path(field);
+        if (value.isMissingNode() || value.isNull()) {
+            return otherwise;
+        }
+        if (!value.isNumber()) {
+            throw bad(field, value + " is not a number");
+        }
+        return value.asDouble();
     }
 
     private InputException bad(String field, String what) {

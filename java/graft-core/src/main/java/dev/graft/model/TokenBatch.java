@@ -75,15 +75,19 @@ public record TokenBatch(
                 Arrays.copyOf(targets, targetCount));
     }
 
-    /** One sequence with nothing to predict, not rounded up: {@code ids} at positions from {@code firstPosition} on. */
-    public static TokenBatch continuation(int[] ids, int firstPosition) {
+    /**
+     * One sequence with nothing to predict, not rounded up: {@code ids} at positions from {@code firstPosition} on.
+     *
+     * @param wholeLength of the text that is known already, these ids included; scaled rotary positions can depend on it
+     */
+    public static TokenBatch continuation(int[] ids, int firstPosition, int wholeLength) {
         int[] positions = new int[ids.length];
         for (int i = 0; i < ids.length; i++) {
             positions[i] = firstPosition + i;
         }
         int keys = firstPosition + ids.length;
         Sequences sequences = new Sequences(new int[] {0}, new int[] {ids.length}, new int[] {0}, new int[] {keys});
-        return new TokenBatch(ids, positions, sequences, keys, new int[0], new int[0]);
+        return new TokenBatch(ids, positions, sequences, wholeLength, new int[0], new int[0]);
     }
 
     /** Rows, the rounding included. */

@@ -1,5 +1,6 @@
 package dev.graft.train;
 
+import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Allocator;
 import dev.graft.model.DecoderBuffers;
@@ -42,7 +43,11 @@ public final class Evaluator {
         this.pass = pass;
     }
 
-    /** Evaluates all rows. */
+    /**
+     * Evaluates all rows.
+     *
+     * @throws InputException where no row has a token to predict
+     */
     public EvalMetrics evaluate() {
         double sum = 0;
         long tokens = 0;
@@ -50,6 +55,9 @@ public final class Evaluator {
             TokenBatch batch = Batches.pack(data.subList(from, Math.min(data.size(), from + batchSize)));
             sum += pass.loss(batch, model.pass(pass.buffers(), batch.rows(), false, 0, 0));
             tokens += batch.targets().length;
+        }
+        if (tokens == 0) {
+            throw new InputException("the evaluation data has no token to predict; give rows with labels");
         }
         return new EvalMetrics(sum / tokens, tokens);
     }

@@ -24,7 +24,7 @@ final class MetricsFile implements AutoCloseable {
             StringBuilder kept = new StringBuilder();
             if (keepSteps > 0 && Files.exists(file)) {
                 for (String line : Files.readAllLines(file)) {
-                    if (Json.parse(line, file.toString()).path("step").asInt() <= keepSteps) {
+                    if (stepOf(line) <= keepSteps) {
                         kept.append(line).append('\n');
                     }
                 }
@@ -33,6 +33,15 @@ final class MetricsFile implements AutoCloseable {
             this.writer = Files.newBufferedWriter(file, StandardOpenOption.APPEND);
         } catch (IOException e) {
             throw cannotWrite(e);
+        }
+    }
+
+    /** A line that a crash or a full disk tore counts as one of a later step. */
+    private int stepOf(String line) {
+        try {
+            return Json.parse(line, file.toString()).path("step").asInt(Integer.MAX_VALUE);
+        } catch (InputException torn) {
+            return Integer.MAX_VALUE;
         }
     }
 
@@ -62,8 +71,7 @@ final class MetricsFile implements AutoCloseable {
 
     private void write(ObjectNode line) {
         try {
-            writer.write(line.toString());
-            writer.newLine();
+            writer.write(line + "\n");
             writer.flush();
         } catch (IOException e) {
             throw cannotWrite(e);

@@ -155,6 +155,11 @@ public final class Trainer implements AutoCloseable {
             targets += Batches.countTargets(data, rows);
             tokens += Batches.countTokens(data, rows);
         }
+        if (targets == 0) {
+            throw new InputException("step " + (step + 1) + ": none of its "
+                    + microBatches.stream().mapToInt(rows -> rows.length).sum()
+                    + " rows has a token to learn; drop rows whose labels are all " + TokenBatch.IGNORED);
+        }
         double lossSum = 0;
         for (int i = 0; i < microBatches.size(); i++) {
             TokenBatch batch = Batches.pack(data, microBatches.get(i));

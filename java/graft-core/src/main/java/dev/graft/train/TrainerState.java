@@ -14,6 +14,7 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.HostFloats;
 import dev.graft.tensor.Tensor;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -73,14 +74,16 @@ record TrainerState(int step, double elapsedSeconds) {
             json.put("elapsed_s", elapsedSeconds);
             json.put("data_fingerprint", dataFingerprint);
             json.set("config", Json.mapper().valueToTree(config));
+            json.set("model", Json.mapper().valueToTree(model.identity()));
             AtomicFiles.writeString(partial.resolve(JSON_FILE), json.toPrettyString() + "\n");
             deleteFolder(folder);
             Files.move(partial, folder, StandardCopyOption.ATOMIC_MOVE);
             return folder;
-        } catch (IOException e) {
+        } catch (IOException | UncheckedIOException e) {
+            deleteQuietly(partial);
             throw new InputException(
                     "cannot write " + folder + ": " + e.getMessage() + "; free space or choose another --out", e);
-        } catch (InputException e) {
+        } catch (RuntimeException e) {
             deleteQuietly(partial);
             throw e;
         }
@@ -92,6 +95,7 @@ record TrainerState(int step, double elapsedSeconds) {
         Path file = folder.resolve(JSON_FILE);
         ObjectNode json = Json.readObject(file);
         checkSame(file, json.path("config"), Json.mapper().valueToTree(config));
+        checkSame(file, json.path("model"), Json.mapper().valueToTree(model.identity()));
         if (json.path("data_fingerprint").asLong() != dataFingerprint) {
             throw new InputException(
                     file + ": this run was trained on other data or another --seq-len; resume with the same "
@@ -159,7 +163,7 @@ record TrainerState(int step, double elapsedSeconds) {
     private static void deleteQuietly(Path folder) {
         try {
             deleteFolder(folder);
-        } catch (IOException e) {
+        } catch (IOException | UncheckedIOException e) {
             // the failure that led here is the one to report
             org.slf4j.LoggerFactory.getLogger(TrainerState.class).debug("left {} behind", folder, e);
         }

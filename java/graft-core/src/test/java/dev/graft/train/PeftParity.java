@@ -12,14 +12,17 @@ import dev.graft.lora.LoraModule;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.model.DecoderBuffers;
 import dev.graft.model.DecoderPass;
+import dev.graft.model.Generator;
 import dev.graft.model.LoraModel;
 import dev.graft.model.ModelMerger;
 import dev.graft.model.PretrainedModel;
+import dev.graft.model.Sampling;
 import dev.graft.model.TokenBatch;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.io.TempDir;
@@ -148,6 +151,32 @@ public abstract class PeftParity {
                 checkMerged(engine, out.resolve("merged"), parity);
             }
         }
+    }
+
+    @ParameterizedTest
+    @MethodSource("cases")
+    void generatesTheSameTokensGreedily(ParityCase parity) {
+        try (Engine engine = openEngine();
+                PretrainedModel base = PretrainedModel.load(parity.model(), engine, Precision.F32)) {
+            LoraModel model = base.attach(PeftAdapter.read(parity.finalAdapter()), false);
+            JsonNode greedy = parity.expected().path("greedy");
+            int[] prompt = ParityCase.ints(greedy.path("prompt_ids"));
+            int[] expected = ParityCase.ints(greedy.path("new_tokens"));
+            List<Integer> tokens = new ArrayList<>();
+            try (Generator generator = new Generator(model, prompt.length + expected.length)) {
+                generator.generate(
+                        prompt,
+                        expected.length,
+                        Sampling.GREEDY,
+                        Set.copyOf(base.config().endTokens()),
+                        tokens::add);
+            }
+            assertThat(tokens.stream().mapToInt(Integer::intValue)).containsExactly(box(expected));
+        }
+    }
+
+    private static Integer[] box(int[] values) {
+        return java.util.Arrays.stream(values).boxed().toArray(Integer[]::new);
     }
 
     private static void checkSteps(List<StepMetrics> steps, ParityCase parity) {

@@ -1,10 +1,12 @@
 package dev.graft.cpu;
 
+import com.sun.management.OperatingSystemMXBean;
 import dev.graft.common.InputException;
 import dev.graft.tensor.HostMemory;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -13,6 +15,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /** Native memory of the CPU engine: zeroed, on 64-byte boundaries, freed when closed. */
 public final class CpuMemory {
     private static final long ALIGNMENT = 64;
+    private static final long NEGLIGIBLE = 1 << 20;
     private static final AtomicLong LIVE_BYTES = new AtomicLong();
 
     private CpuMemory() {}
@@ -32,9 +35,8 @@ public final class CpuMemory {
             throw new IllegalArgumentException("cannot allocate " + bytes + " bytes");
         }
         // Linux promises more memory than it has and kills whoever uses it: look first
-        long available = availableBytes();
-        if (bytes > available) {
-            throw outOfMemory(bytes, available);
+        if (bytes > NEGLIGIBLE && bytes > availableBytes()) {
+            throw outOfMemory(bytes);
         }
         Arena arena = Arena.ofShared();
         MemorySegment segment;
@@ -42,7 +44,7 @@ public final class CpuMemory {
             segment = arena.allocate(bytes, ALIGNMENT);
         } catch (OutOfMemoryError refused) {
             arena.close();
-            throw outOfMemory(bytes, available);
+            throw outOfMemory(bytes);
         }
         LIVE_BYTES.addAndGet(bytes);
         AtomicBoolean open = new AtomicBoolean(true);
@@ -54,15 +56,14 @@ public final class CpuMemory {
         });
     }
 
-    private static InputException outOfMemory(long bytes, long available) {
-        return new InputException("out of memory: " + bytes + " bytes asked for, " + available
-                + " available; use a smaller batch, shorter sequences or --precision bf16");
+    private static InputException outOfMemory(long bytes) {
+        return new InputException("out of memory: " + bytes + " bytes asked for, " + availableBytes()
+                + " available; use a smaller batch or shorter sequences");
     }
 
     /** Bytes that could be allocated without swapping: the least of what the machine and the control group have left. */
     public static long availableBytes() {
-        long machine = machineBytes();
-        return Math.min(machine, controlGroupBytes());
+        return Math.min(machineBytes(), controlGroupBytes());
     }
 
     private static long machineBytes() {
@@ -74,10 +75,8 @@ public final class CpuMemory {
         } catch (IOException | NumberFormatException notLinux) {
             // asked below in another way
         }
-        var system = java.lang.management.ManagementFactory.getOperatingSystemMXBean();
-        return system instanceof com.sun.management.OperatingSystemMXBean bean
-                ? bean.getFreeMemorySize()
-                : Long.MAX_VALUE;
+        var system = ManagementFactory.getOperatingSystemMXBean();
+        return system instanceof OperatingSystemMXBean bean ? bean.getFreeMemorySize() : Long.MAX_VALUE;
     }
 
     /** What the memory controller of a container leaves, v2 or v1; no limit where there is none. */

@@ -9,7 +9,7 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /** Shows a run on standard error: a bar on a terminal, otherwise a line now and then. Remembers what the summary needs. */
-public final class TrainProgress implements TrainListener {
+public class TrainProgress implements TrainListener {
     /** Lines of a whole run where there is no terminal. */
     private static final int PLAIN_LINES = 20;
 

@@ -63,9 +63,10 @@ public final class PretrainBase {
                     .beta2(0.98)
                     .shuffle(false)
                     .evalEvery(250)
+                    .saveEvery(500)
                     .build();
             try (Trainer trainer = new Trainer(model, data, heldOut, config)) {
-                trainer.train(new Progress());
+                trainer.output(out.resolve("run"), true).train(new Progress());
             }
             model.save(out);
         }

@@ -42,6 +42,7 @@ public final class WorldTokenizer {
      */
     public static Vocabulary train(long corpusSeed) {
         Stream<String> sample = Corpus.stream(corpusSeed)
+                .skip(Corpus.PRIMER_DOCUMENTS)
                 .limit(SAMPLE_DOCUMENTS)
                 .flatMap(document -> Stream.of(document, document.replace(' ', '\n')));
         return BpeTrainer.train(sample, SPECIAL_TOKENS, VOCABULARY_SIZE);

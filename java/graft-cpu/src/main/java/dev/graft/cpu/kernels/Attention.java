@@ -110,13 +110,13 @@ public final class Attention {
             for (int i = 0; i < block.rows(); i++) {
                 int r = g * block.paddedRows() + i;
                 Rows.load(result, r, output);
-                multiply(output, 1 / sums[r], D);
+                FloatRows.multiply(output, 1 / sums[r], D);
                 Rows.store(output, 0, o, block.queryRow() + i, head * D, D);
             }
         }
     }
 
-    /** Multiplies the visible scores of a row by {@code scale} and returns their maximum. */
+    /** Multiplies the visible scores of a row by {@code scale} and returns the largest that is not NaN. */
     static float scale(float[] row, int from, int to, float scale) {
         int first = from & -Lanes.COUNT;
         int last = Lanes.roundUp(to);
@@ -126,7 +126,7 @@ public final class Attention {
         for (int i = first; i < last; i += Lanes.COUNT) {
             FloatVector s = FloatVector.fromArray(F, row, i).mul(scale);
             s.intoArray(row, i);
-            most = most.max(s);
+            most = Lanes.larger(most, s);
         }
         return most.reduceLanes(VectorOperators.MAX);
     }
@@ -144,12 +144,6 @@ public final class Attention {
             sum = sum.add(e);
         }
         return Lanes.sum(sum);
-    }
-
-    private static void multiply(float[] row, float factor, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector.fromArray(F, row, i).mul(factor).intoArray(row, i);
-        }
     }
 
     public static void backward(
@@ -249,13 +243,9 @@ public final class Attention {
         float[] b = scratch.floats(worker, OUTPUT, D);
         Rows.load(dO, m, column, D, a, 0);
         Rows.load(o, m, column, D, b, 0);
-        Arrays.fill(a, D, Lanes.roundUp(D), 0);
-        Arrays.fill(b, D, Lanes.roundUp(D), 0);
-        FloatVector sum = FloatVector.zero(F);
-        for (int i = 0; i < D; i += Lanes.COUNT) {
-            sum = FloatVector.fromArray(F, a, i).fma(FloatVector.fromArray(F, b, i), sum);
-        }
-        return Lanes.sum(sum);
+        FloatRows.clearPadding(a, D);
+        FloatRows.clearPadding(b, D);
+        return FloatRows.dot(a, 0, b, D);
     }
 
     /** Scores s become P = exp(scale · s - lse), dP becomes dS = scale · P (dP - Δ); both 0 where a key is not visible. */

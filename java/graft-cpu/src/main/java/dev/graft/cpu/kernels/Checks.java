@@ -25,13 +25,6 @@ final class Checks {
         }
     }
 
-    /** @throws IllegalArgumentException {@code unfit arguments of adamW: values f32[1, 7]}, after the reason */
-    static void arguments(boolean fit, String operation, String reason, @Nullable Object... named) {
-        if (!fit) {
-            throw new IllegalArgumentException(message(reason + " in " + operation, named));
-        }
-    }
-
     private static String message(String start, @Nullable Object... named) {
         StringBuilder text = new StringBuilder(start);
         for (int i = 0; i < named.length; i += 2) {

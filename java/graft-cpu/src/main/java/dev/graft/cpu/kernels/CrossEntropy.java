@@ -64,22 +64,21 @@ public final class CrossEntropy {
             Rows.load(logits, row, from, n, chunk, 0);
             Arrays.fill(chunk, n, Lanes.roundUp(n), Float.NEGATIVE_INFINITY);
             float chunkMaximum = maximum(chunk, n);
-            if (chunkMaximum == Float.NEGATIVE_INFINITY) {
-                continue; // adds nothing, and -∞ - -∞ would be NaN
-            }
             if (chunkMaximum > maximum) {
                 sum *= StrictMath.exp((double) maximum - chunkMaximum);
                 maximum = chunkMaximum;
             }
-            sum += sumOfExp(chunk, maximum, n);
+            // where all are -∞ nothing may be subtracted: -∞ - -∞ would be NaN
+            sum += sumOfExp(chunk, maximum == Float.NEGATIVE_INFINITY ? 0 : maximum, n);
         }
         return new Normalizer(maximum, sum);
     }
 
+    /** The largest that is not NaN; a NaN will show in the sum. */
     private static float maximum(float[] values, int n) {
         FloatVector most = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
         for (int i = 0; i < n; i += Lanes.COUNT) {
-            most = most.max(FloatVector.fromArray(F, values, i));
+            most = Lanes.larger(most, FloatVector.fromArray(F, values, i));
         }
         return most.reduceLanes(VectorOperators.MAX);
     }

@@ -3,7 +3,6 @@ package dev.graft.cpu.kernels;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * Rows by index: an embedding and its gradient. Table [V, d], index I32 [1, M], y [M, d].
@@ -53,18 +52,10 @@ public final class IndexedRows {
                 int target = Checks.index("scatterAddRows", index, i, table.rows());
                 Rows.load(table, target, from, n, sum, 0);
                 Rows.load(y, i, from, n, term, 0);
-                add(sum, term, n);
+                FloatRows.add(sum, term, n);
                 Rows.store(sum, 0, table, target, from, n);
             }
         });
-    }
-
-    private static void add(float[] sum, float[] term, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector.fromArray(Lanes.FLOAT, sum, i)
-                    .add(FloatVector.fromArray(Lanes.FLOAT, term, i))
-                    .intoArray(sum, i);
-        }
     }
 
     private static void check(String operation, TensorView table, TensorView index, TensorView y) {

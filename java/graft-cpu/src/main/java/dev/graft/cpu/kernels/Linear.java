@@ -8,7 +8,6 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.Arrays;
 import java.util.List;
-import jdk.incubator.vector.FloatVector;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +24,16 @@ import org.jspecify.annotations.Nullable;
 public final class Linear {
     /** Rows whose contributions to dbias are summed up before they are added. */
     private static final int ROWS_PER_PARTIAL_SUM = 64;
+
+    /** Terms that dx may be summed up from in bf16 itself; sums of more are formed in float32 and rounded once. */
+    private static final int MOST_ROUNDINGS = 2;
+
+    /** Rows of dx that are summed up in float32 at a time, which bounds the memory that it takes. */
+    private static final int ROWS_PER_BLOCK = 512;
+
+    // buffers of all workers
+    private static final int PRODUCT = 0;
+    private static final int SUMS = 1;
 
     private Linear() {}
 
@@ -53,56 +62,89 @@ public final class Linear {
         for (Projection projection : projections) {
             LinearChecks.check("linearBackward", x, projection, dx);
         }
-        if (projections.isEmpty() && dx != null) {
+        int additions = 0;
+        for (Projection p : projections) {
+            parameterGradients(bench, x, p);
+            additions += 1 + p.lora().size();
+        }
+        if (dx == null) {
+            return;
+        }
+        if (dx.dtype() == DType.F32 || additions <= MOST_ROUNDINGS) {
+            inputGradient(bench, projections, 0, dx);
+            return;
+        }
+        for (int from = 0; from < dx.rows(); from += ROWS_PER_BLOCK) {
+            int to = Math.min(dx.rows(), from + ROWS_PER_BLOCK);
+            Tensor sums = bench.scratch.sharedTensor(SUMS, DType.F32, to - from, dx.cols());
+            inputGradient(bench, projections, from, sums);
+            Transfer.convert(bench, sums, dx.rows(from, to));
+        }
+    }
+
+    /** All but dx; leaves every adapter's u in its buffer. */
+    private static void parameterGradients(Workbench bench, TensorView x, Projection p) {
+        Tensor weightGradient = p.weightGradient();
+        if (weightGradient != null) {
+            bench.matMul.multiply(p.y(), true, x, false, 1, null, null, weightGradient);
+        }
+        Tensor biasGradient = p.biasGradient();
+        if (biasGradient != null) {
+            addColumnSums(bench, p.y(), biasGradient);
+        }
+        for (LoraTerm term : p.lora()) {
+            LoraTerm.Gradients gradients = gradients(term);
+            int n = term.toRow() - term.fromRow();
+            if (n > 0) {
+                Tensor dy = p.y().rows(term.fromRow(), term.toRow());
+                Tensor u = gradients.hidden().rows(0, n);
+                Tensor h = term.hidden().rows(0, n);
+                scaledProduct(bench, dy, term.b(), false, term.scale(), u);
+                bench.matMul.multiply(u, true, adapterInput(bench, x, term), false, 1, null, null, gradients.a());
+                bench.matMul.multiply(dy, true, h, false, 1, null, null, gradients.b());
+            }
+        }
+    }
+
+    /** {@code dx = Σ dy W + u A}, for rows {@code from} and following, as many as dx has. */
+    private static void inputGradient(Workbench bench, List<Projection> projections, int from, Tensor dx) {
+        if (projections.isEmpty()) {
             Transfer.zero(bench, dx);
         }
-        boolean first = true;
+        int to = from + dx.rows();
+        float beta = 0;
         for (Projection p : projections) {
-            Tensor dy = p.y();
-            if (dx != null) {
-                bench.matMul.multiply(dy, false, p.weight(), false, first ? 0 : 1, null, null, dx);
-            }
-            first = false;
-            Tensor weightGradient = p.weightGradient();
-            if (weightGradient != null) {
-                bench.matMul.multiply(dy, true, x, false, 1, null, null, weightGradient);
-            }
-            Tensor biasGradient = p.biasGradient();
-            if (biasGradient != null) {
-                addColumnSums(bench, dy, biasGradient);
-            }
+            bench.matMul.multiply(p.y().rows(from, to), false, p.weight(), false, beta, null, null, dx);
+            beta = 1;
             for (LoraTerm term : p.lora()) {
-                if (term.toRow() > term.fromRow() && (dx != null || term.gradients() != null)) {
-                    backward(bench, x, term, dy.rows(term.fromRow(), term.toRow()), dx);
+                int first = Math.max(from, term.fromRow());
+                int last = Math.min(to, term.toRow());
+                if (first < last) {
+                    inputGradient(bench, term, first, last, dx.rows(first - from, last - from));
                 }
             }
         }
     }
 
-    private static void backward(Workbench bench, TensorView x, LoraTerm term, Tensor dy, @Nullable Tensor dx) {
-        int n = dy.rows();
-        LoraTerm.Gradients gradients = term.gradients();
-        Tensor u = gradients == null
-                ? bench.scratch.sharedTensor(1, dy.dtype(), n, term.rank())
-                : gradients.hidden().rows(0, n);
-        scaledProduct(bench, dy, term.b(), false, term.scale(), u);
-        if (gradients != null) {
-            bench.matMul.multiply(u, true, adapterInput(bench, x, term), false, 1, null, null, gradients.a());
-            Tensor h = term.hidden().rows(0, n);
-            bench.matMul.multiply(dy, true, h, false, 1, null, null, gradients.b());
-        }
-        if (dx == null) {
-            return;
-        }
-        Tensor dxRows = dx.rows(term.fromRow(), term.toRow());
+    /** {@code dx += u A} for rows {@code first} to {@code last} of the micro-batch, which lie within the adapter's. */
+    private static void inputGradient(Workbench bench, LoraTerm term, int first, int last, Tensor dx) {
+        Tensor u = gradients(term).hidden().rows(first - term.fromRow(), last - term.fromRow());
         Dropout dropout = activeDropout(term);
         if (dropout == null) {
-            bench.matMul.multiply(u, false, term.a(), false, 1, null, null, dxRows);
+            bench.matMul.multiply(u, false, term.a(), false, 1, null, null, dx);
         } else {
-            Tensor undropped = dropped(term, n);
+            Tensor undropped = dropped(term, last - first); // dropout(x) is not needed any more
             bench.matMul.multiply(u, false, term.a(), false, undropped);
-            LoraDropout.backward(bench, dropout, undropped, term.fromRow(), dxRows);
+            LoraDropout.backward(bench, dropout, undropped, first, dx);
         }
+    }
+
+    private static LoraTerm.Gradients gradients(LoraTerm term) {
+        LoraTerm.Gradients gradients = term.gradients();
+        if (gradients == null) {
+            throw new IllegalArgumentException("linearBackward needs the gradients of its adapters, A " + term.a());
+        }
+        return gradients;
     }
 
     /** This adapter's rows of x, after dropout. */
@@ -134,7 +176,7 @@ public final class Linear {
     private static void scaledProduct(
             Workbench bench, TensorView a, TensorView b, boolean transB, float scale, Tensor c) {
         boolean f32 = c.dtype() == DType.F32;
-        Tensor product = f32 ? c : bench.scratch.sharedTensor(0, DType.F32, c.rows(), c.cols());
+        Tensor product = f32 ? c : bench.scratch.sharedTensor(PRODUCT, DType.F32, c.rows(), c.cols());
         bench.matMul.multiply(a, false, b, transB, product);
         if (f32 && scale == 1) {
             return;
@@ -144,9 +186,7 @@ public final class Linear {
             float[] row = bench.scratch.floats(worker, 0, r);
             for (int m = from; m < to; m++) {
                 Rows.load(product, m, row);
-                for (int i = 0; i < r; i++) {
-                    row[i] *= scale;
-                }
+                FloatRows.multiply(row, scale, r);
                 Rows.store(row, c, m);
             }
         });
@@ -162,22 +202,14 @@ public final class Linear {
             float[] row = bench.scratch.floats(worker, 2, n);
             Rows.load(sums, 0, from, n, sum, 0);
             for (int first = 0; first < rows; first += ROWS_PER_PARTIAL_SUM) {
-                Arrays.fill(part, 0);
+                Arrays.fill(part, 0, Lanes.roundUp(n), 0);
                 for (int m = first; m < Math.min(rows, first + ROWS_PER_PARTIAL_SUM); m++) {
                     Rows.load(dy, m, from, n, row, 0);
-                    add(part, row, n);
+                    FloatRows.add(part, row, n);
                 }
-                add(sum, part, n);
+                FloatRows.add(sum, part, n);
             }
             Rows.store(sum, 0, sums, 0, from, n);
         });
-    }
-
-    private static void add(float[] sum, float[] term, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector.fromArray(Lanes.FLOAT, sum, i)
-                    .add(FloatVector.fromArray(Lanes.FLOAT, term, i))
-                    .intoArray(sum, i);
-        }
     }
 }

@@ -35,11 +35,7 @@ final class LoraDropout {
             Rows.load(g, row, from, n, values, 0);
             mask(bench, worker, dropout, (long) (firstRow + row) * g.cols() + from, n, values);
             Rows.load(dx, row, from, n, sum, 0);
-            for (int i = 0; i < n; i += Lanes.COUNT) {
-                FloatVector.fromArray(Lanes.FLOAT, sum, i)
-                        .add(FloatVector.fromArray(Lanes.FLOAT, values, i))
-                        .intoArray(sum, i);
-            }
+            FloatRows.add(sum, values, n);
             Rows.store(sum, 0, dx, row, from, n);
         });
     }

@@ -4,7 +4,6 @@ import dev.graft.engine.AdamW;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
-import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -33,8 +32,8 @@ public final class Optimizer {
                 for (int from = part * PARTIAL_SUM_ELEMENTS; from < end; from += Workbench.CHUNK) {
                     int count = Math.min(Workbench.CHUNK, end - from);
                     Rows.load(x, 0, from, count, chunk, 0);
-                    Arrays.fill(chunk, count, Lanes.roundUp(count), 0);
-                    sums[part] += squares(chunk, count);
+                    FloatRows.clearPadding(chunk, count);
+                    sums[part] += FloatRows.dot(chunk, 0, chunk, count);
                 }
             }
         });
@@ -43,15 +42,6 @@ public final class Optimizer {
             sum += part;
         }
         Rows.setFloat(result, 0, 0, (float) sum);
-    }
-
-    private static float squares(float[] values, int n) {
-        FloatVector sum = FloatVector.zero(F);
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector v = FloatVector.fromArray(F, values, i);
-            sum = v.fma(v, sum);
-        }
-        return Lanes.sum(sum);
     }
 
     /** One step of {@link AdamW}; nothing where Σg² is not finite. */

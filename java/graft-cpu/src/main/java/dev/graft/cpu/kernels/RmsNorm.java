@@ -2,6 +2,7 @@ package dev.graft.cpu.kernels;
 
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 import org.jspecify.annotations.Nullable;
@@ -31,8 +32,8 @@ public final class RmsNorm {
             Rows.load(weight, 0, w);
             for (int m = from; m < to; m++) {
                 Rows.load(x, m, row);
-                clearTail(row, d);
-                float scale = (float) (1 / Math.sqrt(dot(row, row, d) / d + epsilon));
+                FloatRows.clearPadding(row, d);
+                float scale = (float) (1 / Math.sqrt(FloatRows.dot(row, 0, row, d) / d + epsilon));
                 scaleBy(row, w, scale, d);
                 Rows.store(row, y, m);
                 Rows.setFloat(rstd, 0, m, scale);
@@ -60,19 +61,19 @@ public final class RmsNorm {
             float[] g = bench.scratch.floats(worker, 2, d);
             float[] old = bench.scratch.floats(worker, 3, accumulate ? d : 1);
             Rows.load(weight, 0, w);
-            clearTail(w, d);
+            FloatRows.clearPadding(w, d);
             for (int m = from; m < to; m++) {
                 Rows.load(x, m, xRow);
                 Rows.load(dy, m, g);
-                clearTail(xRow, d);
-                clearTail(g, d);
+                FloatRows.clearPadding(xRow, d);
+                FloatRows.clearPadding(g, d);
                 float scale = Rows.getFloat(rstd, 0, m);
                 scaleBy(g, w, 1, d);
-                float pull = scale * scale * (dot(g, xRow, d) / d);
+                float pull = scale * scale * (FloatRows.dot(g, 0, xRow, d) / d);
                 inputGradient(g, xRow, scale, pull, d);
                 if (accumulate) {
                     Rows.load(dx, m, old);
-                    add(g, old, d);
+                    FloatRows.add(g, old, d);
                 }
                 Rows.store(g, dx, m);
             }
@@ -90,39 +91,16 @@ public final class RmsNorm {
             float[] dyRow = bench.scratch.floats(worker, 3, n);
             Rows.load(weightGradient, 0, from, n, sum, 0);
             for (int first = 0; first < rows; first += ROWS_PER_PARTIAL_SUM) {
-                java.util.Arrays.fill(part, 0);
+                Arrays.fill(part, 0, Lanes.roundUp(n), 0);
                 for (int m = first; m < Math.min(rows, first + ROWS_PER_PARTIAL_SUM); m++) {
                     Rows.load(x, m, from, n, xRow, 0);
                     Rows.load(dy, m, from, n, dyRow, 0);
                     addProduct(part, dyRow, xRow, Rows.getFloat(rstd, 0, m), n);
                 }
-                add(sum, part, n);
+                FloatRows.add(sum, part, n);
             }
             Rows.store(sum, 0, weightGradient, 0, from, n);
         });
-    }
-
-    /** Lanes behind the row's end are computed too; zeros keep them out of the sums. */
-    private static void clearTail(float[] row, int d) {
-        for (int i = d; i < Lanes.roundUp(d); i++) {
-            row[i] = 0;
-        }
-    }
-
-    /** Σ a · b in two interleaved sums. */
-    private static float dot(float[] a, float[] b, int n) {
-        FloatVector even = FloatVector.zero(F);
-        FloatVector odd = FloatVector.zero(F);
-        int padded = Lanes.roundUp(n);
-        int i = 0;
-        for (; i <= padded - 2 * Lanes.COUNT; i += 2 * Lanes.COUNT) {
-            even = FloatVector.fromArray(F, a, i).fma(FloatVector.fromArray(F, b, i), even);
-            odd = FloatVector.fromArray(F, a, i + Lanes.COUNT).fma(FloatVector.fromArray(F, b, i + Lanes.COUNT), odd);
-        }
-        if (i < padded) {
-            even = FloatVector.fromArray(F, a, i).fma(FloatVector.fromArray(F, b, i), even);
-        }
-        return Lanes.sum(even.add(odd));
     }
 
     /** row = row · scale · w. */
@@ -155,15 +133,6 @@ public final class RmsNorm {
         }
     }
 
-    /** sum += term. */
-    private static void add(float[] sum, float[] term, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector.fromArray(F, sum, i)
-                    .add(FloatVector.fromArray(F, term, i))
-                    .intoArray(sum, i);
-        }
-    }
-
     private static void check(
             String operation,
             TensorView x,
@@ -173,6 +142,8 @@ public final class RmsNorm {
             @Nullable TensorView dx,
             @Nullable TensorView weightGradient) {
         int d = x.cols();
+        String y = dx == null ? "y" : "dy";
+        Object[] named = {"x", x, "weight", weight, "rstd", rstd, y, yOrDy, "dx", dx, "weightGradient", weightGradient};
         Checks.shapes(
                 Checks.isShape(weight, 1, d)
                         && Checks.isShape(rstd, 1, x.rows())
@@ -180,32 +151,10 @@ public final class RmsNorm {
                         && Checks.isShape(dx, x.rows(), d)
                         && Checks.isShape(weightGradient, 1, d),
                 operation,
-                "x",
-                x,
-                "weight",
-                weight,
-                "rstd",
-                rstd,
-                dx == null ? "y" : "dy",
-                yOrDy,
-                "dx",
-                dx,
-                "weightGradient",
-                weightGradient);
+                named);
         Checks.dtypes(
                 Checks.sameCompute(x, weight, yOrDy, dx) && Checks.isF32(rstd) && Checks.isF32(weightGradient),
                 operation,
-                "x",
-                x,
-                "weight",
-                weight,
-                "rstd",
-                rstd,
-                dx == null ? "y" : "dy",
-                yOrDy,
-                "dx",
-                dx,
-                "weightGradient",
-                weightGradient);
+                named);
     }
 }

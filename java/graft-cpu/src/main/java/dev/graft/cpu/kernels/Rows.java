@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import dev.graft.tensor.BFloat16;
-import dev.graft.tensor.DType;
 import dev.graft.tensor.HostMemory;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
@@ -154,10 +153,5 @@ final class Rows {
     /** Element {@code i} of an I32 vector [1, M]. */
     static int getInt(TensorView view, int i) {
         return segment(view).get(JAVA_INT_UNALIGNED, offset(view, 0, i));
-    }
-
-    /** Whether the rows are float32. */
-    static boolean isF32(TensorView view) {
-        return view.dtype() == DType.F32;
     }
 }

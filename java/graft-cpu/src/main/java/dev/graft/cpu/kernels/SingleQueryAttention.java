@@ -5,16 +5,12 @@ import dev.graft.engine.AttentionShape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.Arrays;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Attention of one query, as when text is generated: all query heads of one key/value head, each key and value read once. Memory
  * bound, so that a matrix product would gain nothing.
  */
 final class SingleQueryAttention {
-    private static final VectorSpecies<Float> F = Lanes.FLOAT;
-
     // arrays of a worker
     private static final int QUERIES = 0;
     private static final int KEY = 1;
@@ -41,17 +37,17 @@ final class SingleQueryAttention {
         int N = Lanes.roundUp(n);
         int firstHead = block.keyValueHead() * G;
         int keyColumn = block.keyValueHead() * D;
-        float[] queries = zeros(bench.scratch.floats(worker, QUERIES, G * width));
-        float[] key = zeros(bench.scratch.floats(worker, KEY, width));
+        float[] queries = zeros(bench, worker, QUERIES, G * width);
+        float[] key = zeros(bench, worker, KEY, width);
         float[] scores = bench.scratch.floats(worker, SCORES, G * N);
-        float[] output = zeros(bench.scratch.floats(worker, OUTPUT, G * width));
+        float[] output = zeros(bench, worker, OUTPUT, G * width);
         for (int g = 0; g < G; g++) {
             Rows.load(q, block.queryRow(), (firstHead + g) * D, D, queries, g * width);
         }
         for (int j = 0; j < n; j++) {
             Rows.load(k, block.keyRow() + from + j, keyColumn, D, key, 0);
             for (int g = 0; g < G; g++) {
-                scores[g * N + j] = dot(queries, g * width, key, width);
+                scores[g * N + j] = FloatRows.dot(queries, g * width, key, width);
             }
         }
         for (int g = 0; g < G; g++) {
@@ -66,7 +62,7 @@ final class SingleQueryAttention {
         for (int j = 0; j < n; j++) {
             Rows.load(v, block.keyRow() + from + j, keyColumn, D, key, 0);
             for (int g = 0; g < G; g++) {
-                addScaled(output, g * width, scores[g * N + j], key, width);
+                FloatRows.addScaled(output, g * width, scores[g * N + j], key, width);
             }
         }
         for (int g = 0; g < G; g++) {
@@ -74,24 +70,9 @@ final class SingleQueryAttention {
         }
     }
 
-    private static float[] zeros(float[] values) {
-        Arrays.fill(values, 0);
+    private static float[] zeros(Workbench bench, int worker, int slot, int n) {
+        float[] values = bench.scratch.floats(worker, slot, n);
+        Arrays.fill(values, 0, n, 0);
         return values;
-    }
-
-    private static float dot(float[] a, int at, float[] b, int n) {
-        FloatVector sum = FloatVector.zero(F);
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            sum = FloatVector.fromArray(F, a, at + i).fma(FloatVector.fromArray(F, b, i), sum);
-        }
-        return Lanes.sum(sum);
-    }
-
-    private static void addScaled(float[] sum, int at, float factor, float[] values, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector.fromArray(F, values, i)
-                    .fma(FloatVector.broadcast(F, factor), FloatVector.fromArray(F, sum, at + i))
-                    .intoArray(sum, at + i);
-        }
     }
 }

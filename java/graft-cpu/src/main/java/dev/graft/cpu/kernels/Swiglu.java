@@ -34,46 +34,31 @@ public final class Swiglu {
             float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);
             Rows.load(gate, row, from, n, g, 0);
             Rows.load(up, row, from, n, u, 0);
-            for (int i = 0; i < n; i += Lanes.COUNT) {
-                FloatVector gi = FloatVector.fromArray(F, g, i);
-                gi.mul(Lanes.sigmoid(gi)).mul(FloatVector.fromArray(F, u, i)).intoArray(g, i);
-            }
+            activate(g, u, n);
             Rows.store(g, 0, y, row, from, n);
         });
+    }
+
+    /** g becomes silu(g) · u. */
+    private static void activate(float[] g, float[] u, int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            FloatVector gi = FloatVector.fromArray(F, g, i);
+            gi.mul(Lanes.sigmoid(gi)).mul(FloatVector.fromArray(F, u, i)).intoArray(g, i);
+        }
     }
 
     /** dgate may be gate, dup may be up. */
     public static void backward(
             Workbench bench, TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
+        Object[] named = {"dy", dy, "gate", gate, "up", up, "dgate", dgate, "dup", dup};
         Checks.shapes(
                 Checks.sameShape(dy, gate)
                         && Checks.sameShape(dy, up)
                         && Checks.sameShape(dy, dgate)
                         && Checks.sameShape(dy, dup),
                 "swigluBackward",
-                "dy",
-                dy,
-                "gate",
-                gate,
-                "up",
-                up,
-                "dgate",
-                dgate,
-                "dup",
-                dup);
-        Checks.dtypes(
-                Checks.sameCompute(dy, gate, up, dgate, dup),
-                "swigluBackward",
-                "dy",
-                dy,
-                "gate",
-                gate,
-                "up",
-                up,
-                "dgate",
-                dgate,
-                "dup",
-                dup);
+                named);
+        Checks.dtypes(Checks.sameCompute(dy, gate, up, dgate, dup), "swigluBackward", named);
         bench.forChunks(dy.rows(), dy.cols(), (row, from, n, worker) -> {
             float[] g = bench.scratch.floats(worker, 0, Workbench.CHUNK);
             float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);

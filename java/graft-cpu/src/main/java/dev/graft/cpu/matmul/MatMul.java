@@ -29,7 +29,10 @@ public interface MatMul extends AutoCloseable {
      */
     void multiplyOn(int worker, Product product);
 
-    /** Whether products of BF16 matrices run at the CPU's bf16 speed; if not, they are correct but slower than F32's. */
+    /**
+     * Whether the CPU has instructions for products of bf16 numbers. Without them BF16 matrices are widened block by block: right
+     * too, and not faster than F32.
+     */
     boolean supportsBf16();
 
     /** What does the work, for logs. */

@@ -12,7 +12,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.util.Arrays;
 
-/** Matrix products with oneDNN's kernels, split among the pool's workers, one thread of oneDNN each. */
+/**
+ * Matrix products with oneDNN's kernels, split among the pool's workers, one thread of oneDNN each.
+ *
+ * <p>Why not oneDNN's own OpenMP threads: measured on two cores of an Emerald Rapids Xeon, f32, x Wᵀ, best of many, the pool does
+ * [1024, 576] · [576, 576]ᵀ at 284 GFLOP/s, OpenMP at 309 if its idle threads spin, 145 if they sleep; [256, 64] · [64, 64]ᵀ takes
+ * 6.5 µs on the pool, OpenMP 9.7 or 14.7 µs. One set of threads serves all loops, and none spins beside it.
+ */
 public final class OneDnnMatMul implements MatMul {
     private final OneDnn oneDnn;
     private final WorkerPool pool;

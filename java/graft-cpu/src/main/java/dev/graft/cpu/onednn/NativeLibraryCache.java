@@ -30,6 +30,10 @@ final class NativeLibraryCache {
      * @throws FileNotFoundException if a resource isn't on the class path
      */
     static List<Path> unpack(String resourceFolder, List<String> fileNames, String key) throws IOException {
+        return unpack(userCache(), resourceFolder, fileNames, key);
+    }
+
+    static List<Path> unpack(Path cache, String resourceFolder, List<String> fileNames, String key) throws IOException {
         List<URL> resources = new ArrayList<>();
         StringBuilder folderName = new StringBuilder(key);
         for (String fileName : fileNames) {
@@ -41,10 +45,11 @@ final class NativeLibraryCache {
             folderName.append('-').append(sizeOf(resource));
         }
         try {
-            return unpackInto(userCache().resolve(folderName.toString()), resources, fileNames);
+            return unpackInto(cache.resolve(folderName.toString()), resources, fileNames);
         } catch (IOException unwritable) {
             // a fresh folder that only this user can write: nobody else can have put a library there
             Path folder = Files.createTempDirectory("graft-native-");
+            folder.toFile().deleteOnExit(); // after its files: the last one named goes first
             List<Path> files = unpackInto(folder, resources, fileNames);
             files.forEach(file -> file.toFile().deleteOnExit());
             return files;

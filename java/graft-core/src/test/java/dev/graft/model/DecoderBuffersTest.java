@@ -1,0 +1,87 @@
+package dev.graft.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.graft.data.Example;
+import dev.graft.engine.MemoryPlan;
+import dev.graft.engine.PlanningAllocator;
+import dev.graft.engine.Precision;
+import dev.graft.engine.ReferenceEngine;
+import dev.graft.engine.Workspace;
+import dev.graft.lora.LoraConfig;
+import dev.graft.tensor.DType;
+import dev.graft.testing.TinyModels;
+import dev.graft.train.TrainConfig;
+import dev.graft.train.Trainer;
+import dev.graft.train.TrainingPlan;
+import dev.graft.train.TrainingSize;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The plan that is printed is the memory that is taken. */
+class DecoderBuffersTest {
+    @TempDir
+    Path folder;
+
+    private final ReferenceEngine engine = new ReferenceEngine();
+
+    @ParameterizedTest
+    @EnumSource
+    void planningCountsWhatIsAllocated(DecoderBuffers.Use use) {
+        DecoderConfig config = TinyModels.config(Architecture.QWEN3);
+        for (Precision precision : Precision.values()) {
+            PlanningAllocator plan = new PlanningAllocator();
+            new DecoderBuffers(plan, config, precision, List.of(), 45, 33, use);
+            long before = engine.availableBytes();
+            try (Workspace workspace = new Workspace(engine)) {
+                new DecoderBuffers(workspace, config, precision, List.of(), 45, 33, use);
+                assertThat(before - engine.availableBytes())
+                        .as(use + " in " + precision)
+                        .isEqualTo(plan.plan().totalBytes());
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aTrainingRunTakesWhatItsPlanSays(Precision precision) {
+        TinyModels.write(folder, TinyModels.config(Architecture.LLAMA), engine, DType.F32, 1);
+        LoraConfig lora = LoraConfig.builder().rank(3).dropout(0.1).build();
+        TrainConfig training = TrainConfig.builder().batchSize(3).steps(1).build();
+        List<Example> data = TinyModels.rows(7, 30, 2);
+        long before = engine.availableBytes();
+        try (PretrainedModel base = PretrainedModel.load(folder, engine, precision)) {
+            TrainingPlan plan = TrainingPlan.of(
+                    engine,
+                    base.checkpoint(),
+                    base.config(),
+                    precision,
+                    lora,
+                    TrainingSize.of(data, null, training.batchSize()));
+            LoraModel model = base.attach(lora, 0);
+            assertThat(plan.trainableCount()).isEqualTo(model.adapter().parameterCount());
+            try (Trainer trainer = new Trainer(model, data, null, training)) {
+                assertThat(before - engine.availableBytes()).isEqualTo(plan.allocatedBytes());
+                assertThat(trainer.totalSteps()).isEqualTo(1);
+            }
+        }
+        assertThat(engine.availableBytes()).as("all freed").isEqualTo(before);
+    }
+
+    @Test
+    void aGeneratorTakesWhatItsPlanSays() {
+        TinyModels.write(folder, TinyModels.config(Architecture.MISTRAL), engine, DType.F32, 1);
+        try (PretrainedModel base = PretrainedModel.load(folder, engine, Precision.F32)) {
+            MemoryPlan plan = Generator.plan(base, 300);
+            long before = engine.availableBytes();
+            try (Generator generator = new Generator(base, 300)) {
+                assertThat(before - engine.availableBytes()).isEqualTo(plan.totalBytes());
+                assertThat(generator).isNotNull();
+            }
+        }
+    }
+}
