@@ -2,7 +2,9 @@ package dev.graft.cli;
 
 import dev.graft.cli.console.Console;
 import dev.graft.common.InputException;
+import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
 import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
@@ -48,7 +50,7 @@ record Failures(Console console)
                 yield INPUT_AT_FAULT;
             }
             case UncheckedIOException io -> {
-                say(oneLine(io.getMessage() + ": " + io.getCause()) + "; check the path and the disk");
+                say(oneLine(io.getMessage() + " (" + reason(io.getCause()) + ")") + "; check the path and the disk");
                 yield INPUT_AT_FAULT;
             }
             case OutOfHeap memory -> {
@@ -61,6 +63,10 @@ record Failures(Console console)
                 yield OUR_FAULT;
             }
         };
+    }
+
+    private static String reason(IOException cause) {
+        return cause instanceof AccessDeniedException ? "permission denied" : String.valueOf(cause.getMessage());
     }
 
     private void say(String line) {

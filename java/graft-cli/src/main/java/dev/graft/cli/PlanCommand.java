@@ -47,10 +47,14 @@ final class PlanCommand extends BaseCommand {
     @Option(names = "--out", paramLabel = "DIR", hidden = true)
     private @Nullable Path out;
 
-    @Option(
-            names = {"--resume", "--verify-frozen", "--force"},
-            hidden = true)
-    private boolean ignored;
+    @Option(names = "--resume", hidden = true)
+    private boolean resume;
+
+    @Option(names = "--verify-frozen", hidden = true)
+    private boolean verifyFrozen;
+
+    @Option(names = "--force", hidden = true)
+    private boolean force;
 
     PlanCommand(Console console) {
         super(console);

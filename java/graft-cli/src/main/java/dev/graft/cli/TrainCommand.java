@@ -49,7 +49,7 @@ import picocli.CommandLine.Option;
             "  graft train --model DIR --data rows.jsonl --out adapter --rank 8 \\",
             "      --targets q_proj,v_proj --epochs 3 --save-every 100 \\",
             "      --eval-data held-out.jsonl --eval-every 50",
-            "  graft train … --resume    # the same command again, after Ctrl-C or a crash",
+            "  graft train ... --resume    # the same command again, after Ctrl-C or a crash",
             "",
             "A data line is one JSON object:",
             "  {\"text\": …}  {\"prompt\": …, \"completion\": …}  {\"messages\": […]}",

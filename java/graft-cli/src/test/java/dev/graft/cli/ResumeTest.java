@@ -64,6 +64,18 @@ class ResumeTest {
     }
 
     @Test
+    void resumingAFinishedRunChangesNothing() {
+        Path out = folder.resolve("finished");
+        Cli.run(train("--steps 4 --save-every 2", out)).ok();
+        byte[] adapter = Cli.bytes(out.resolve(PeftAdapter.WEIGHTS_FILE));
+        Cli.Outcome again =
+                Cli.run(train("--steps 4 --save-every 2 --resume --json", out)).ok();
+        assertThat(again.json().path("steps").asInt()).isEqualTo(4);
+        assertThat(again.json().path("last_loss").isNull()).isTrue();
+        assertThat(Cli.bytes(out.resolve(PeftAdapter.WEIGHTS_FILE))).isEqualTo(adapter);
+    }
+
+    @Test
     void resumeWithoutCheckpointStartsAnew() {
         Cli.Outcome outcome =
                 Cli.run(train("--steps 1 --resume", folder.resolve("new"))).ok();

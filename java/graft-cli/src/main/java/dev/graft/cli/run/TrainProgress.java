@@ -33,7 +33,7 @@ public class TrainProgress implements TrainListener {
         }
         last = metrics;
         tokens += metrics.tokens();
-        stepSeconds += metrics.tokens() / metrics.tokensPerSecond();
+        stepSeconds += seconds(metrics);
         if (console.isTerminal()) {
             console.live(bar(metrics));
         } else if (isDue(metrics)) {
@@ -47,14 +47,13 @@ public class TrainProgress implements TrainListener {
     }
 
     private String plain(StepMetrics metrics) {
-        return "step " + metrics.step() + "/" + metrics.totalSteps() + "  " + numbers(metrics) + "  left "
-                + Units.duration(secondsLeft(metrics));
+        return "step " + metrics.step() + "/" + metrics.totalSteps() + "  " + numbers(metrics) + timeLeft(metrics);
     }
 
     private String bar(StepMetrics metrics) {
         int filled = (int) ((long) BAR_WIDTH * metrics.step() / metrics.totalSteps());
         return "[" + "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled) + "] " + metrics.step() + "/"
-                + metrics.totalSteps() + "  " + numbers(metrics) + "  left " + Units.duration(secondsLeft(metrics));
+                + metrics.totalSteps() + "  " + numbers(metrics) + timeLeft(metrics);
     }
 
     private static String numbers(StepMetrics metrics) {
@@ -62,9 +61,17 @@ public class TrainProgress implements TrainListener {
                 + " tokens/s";
     }
 
-    private double secondsLeft(StepMetrics metrics) {
-        int done = metrics.step() - (first == null ? metrics : first).step() + 1;
-        return stepSeconds / done * (metrics.totalSteps() - metrics.step());
+    /** By the steps after the first, which is slow: code and memory are not warm yet. */
+    private String timeLeft(StepMetrics metrics) {
+        if (first == null || metrics == first) {
+            return "";
+        }
+        double perStep = (stepSeconds - seconds(first)) / (metrics.step() - first.step());
+        return "  left " + Units.duration(perStep * (metrics.totalSteps() - metrics.step()));
+    }
+
+    private static double seconds(StepMetrics metrics) {
+        return metrics.tokens() / metrics.tokensPerSecond();
     }
 
     @Override
