@@ -87,7 +87,7 @@ public interface Engine extends AutoCloseable {
     /**
      * {@code dx = Σ dy W + s (dy B) A} over the projections, {@code dA += s (dy B)ᵀ x}, {@code dB += s dyᵀ (x Aᵀ)}, and for
      * trainable weights {@code dW += dyᵀ x}, {@code dbias += Σ dy}. With dropout, dA is taken of dropout(x) and the adapter's part
-     * of dx is masked alike. An adapter without gradients still contributes to dx.
+     * of dx is masked alike. Every adapter needs its gradient buffers here.
      *
      * @param dx [M, K]; null where nothing before this layer is trained
      */

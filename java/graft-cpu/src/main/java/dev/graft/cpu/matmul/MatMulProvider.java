@@ -23,7 +23,7 @@ final class MatMulProvider {
                     unavailable.getMessage());
             return new JavaMatMul(pool);
         }
-        LOG.info("matrix products: {}", matMul.description());
+        LOG.debug("matrix products: {}", matMul.description());
         return matMul;
     }
 }
