@@ -14,6 +14,7 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
 import dev.graft.io.AtomicFiles;
+import dev.graft.io.Json;
 import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
@@ -108,6 +109,7 @@ public final class Quickstart {
             merged = ExactMatch.of(mergedModel, tokenizer, heldOut);
             mergedLoss = loss(mergedModel, answers.examples());
         }
+        writeAnswers(out.resolve("answers.jsonl"), before, after, merged);
         Path plot = out.resolve("loss.png");
         LossPlot.write(plot, "LoRA on 64 examples: training loss", losses);
 
@@ -186,6 +188,22 @@ public final class Quickstart {
                     .evaluate()
                     .loss();
         }
+    }
+
+    /** What each model said to each held-out question, to look at. */
+    private void writeAnswers(Path file, ExactMatch before, ExactMatch after, ExactMatch merged) {
+        StringBuilder lines = new StringBuilder();
+        for (int i = 0; i < heldOut.size(); i++) {
+            lines.append(Json.mapper()
+                            .createObjectNode()
+                            .put("prompt", heldOut.get(i).prompt())
+                            .put("expected", heldOut.get(i).completion())
+                            .put("base", before.answers().get(i))
+                            .put("adapted", after.answers().get(i))
+                            .put("merged", merged.answers().get(i)))
+                    .append('\n');
+        }
+        AtomicFiles.writeString(file, lines.toString());
     }
 
     private static void writeLines(Path file, List<QuickstartTask.Example> examples) {
