@@ -1,11 +1,9 @@
 package dev.graft.model;
 
-import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
 import dev.graft.io.AtomicFiles;
-import dev.graft.io.Checkpoint;
 import dev.graft.io.SafetensorsWriter;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraPass;
@@ -50,27 +48,6 @@ public final class FullModel implements Trainable, AutoCloseable {
         FullModel model = new FullModel(config, engine, precision, savedType);
         model.weights.initialise(engine, seed, INITIAL_STD);
         return model;
-    }
-
-    /**
-     * All weights of a checkpoint, to be trained further.
-     *
-     * @param savedType dtype of the checkpoint that {@link #save} writes
-     * @throws InputException where files are missing, damaged, or describe a model that is not supported
-     */
-    public static FullModel load(Path folder, Engine engine, Precision precision, DType savedType) {
-        DecoderConfig config = ConfigReader.read(folder);
-        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-            FrozenWeights.check(checkpoint, config, folder.toString());
-            FullModel model = new FullModel(config, engine, precision, savedType);
-            for (FlatParameters.Slot slot : model.parameters().slots()) {
-                DType stored = checkpoint.info(slot.name()).dtype();
-                float[] values = HostFloats.read(checkpoint.data(slot.name()), stored, 0, slot.size());
-                engine.upload(values, model.parameters().value(slot));
-            }
-            model.parameters().refresh(engine);
-            return model;
-        }
     }
 
     @Override

@@ -43,9 +43,9 @@ public final class Quickstart {
             LoraConfig.builder().rank(8).alpha(16).init(AdapterInit.GAUSSIAN).build();
 
     private static final TrainConfig TRAINING = TrainConfig.builder()
-            .epochs(12)
+            .epochs(8)
             .batchSize(8)
-            .learningRate(4e-3)
+            .learningRate(2e-3)
             .warmupSteps(4)
             .schedule(LearningRateSchedule.COSINE)
             .build();

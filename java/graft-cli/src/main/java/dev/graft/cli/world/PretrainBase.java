@@ -33,7 +33,6 @@ import java.util.Map;
  */
 public final class PretrainBase {
     private static final long CORPUS_SEED = 7;
-    private static final long SECOND_SEED = 17;
     private static final long EVAL_SEED = 8;
     private static final int MAX_LENGTH = 256;
     private static final int EVAL_ROWS = 256;
@@ -47,30 +46,20 @@ public final class PretrainBase {
 
     private PretrainBase() {}
 
-    /**
-     * Arguments: output folder, steps, documents of a batch, peak learning rate; and for a further stage the folder of the model
-     * to go on from, which sees documents that the first stage did not.
-     */
+    /** Arguments: output folder, steps, rows of a batch, peak learning rate. */
     public static void main(String[] args) {
         Path out = Path.of(args[0]);
         int steps = Integer.parseInt(args[1]);
         int batchSize = Integer.parseInt(args[2]);
         double learningRate = Double.parseDouble(args[3]);
-        boolean isFirstStage = args.length == 4;
         WorldTokenizer.write(WorldTokenizer.train(CORPUS_SEED), out);
         try (Tokenizer tokenizer = Tokenizer.load(out);
                 Engine engine = Engines.open(Engines.AUTO);
-                FullModel model = isFirstStage
-                        ? FullModel.random(config(tokenizer), engine, Precision.F32, DType.BF16, 1)
-                        : FullModel.load(Path.of(args[4]), engine, Precision.F32, DType.BF16)) {
-            if (isFirstStage) {
-                initialise(model);
-            }
-            // the primer at the start of the corpus is for models that cannot copy yet
-            int skipped = isFirstStage ? 0 : Corpus.PRIMER_DOCUMENTS;
-            List<Example> data =
-                    rows(tokenizer, isFirstStage ? CORPUS_SEED : SECOND_SEED, skipped, steps * batchSize);
-            List<Example> heldOut = rows(tokenizer, EVAL_SEED, Corpus.PRIMER_DOCUMENTS, EVAL_ROWS);
+                FullModel model = FullModel.random(config(tokenizer), engine, Precision.F32, DType.BF16, 1)) {
+            initialise(model);
+            List<Example> data = rows(tokenizer, CORPUS_SEED, steps * batchSize);
+            List<Example> heldOut = rows(tokenizer, EVAL_SEED, Corpus.PRIMER_DOCUMENTS + EVAL_ROWS)
+                    .subList(Corpus.PRIMER_DOCUMENTS, Corpus.PRIMER_DOCUMENTS + EVAL_ROWS);
             TrainConfig config = TrainConfig.builder()
                     .steps(steps)
                     .batchSize(batchSize)
@@ -162,9 +151,8 @@ public final class PretrainBase {
      * A row for each document, ended by the end token. Documents do not see each other: where all that a model can look at is
      * the passage that a note is about, it soon learns to copy from it.
      */
-    private static List<Example> rows(Tokenizer tokenizer, long seed, int skipped, int count) {
+    private static List<Example> rows(Tokenizer tokenizer, long seed, int count) {
         return Corpus.stream(seed)
-                .skip(skipped)
                 .map(document -> tokenizer.encode(document + WorldTokenizer.END_OF_TEXT, false))
                 .filter(ids -> ids.length <= MAX_LENGTH)
                 .limit(count)

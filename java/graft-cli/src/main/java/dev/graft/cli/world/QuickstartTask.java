@@ -92,13 +92,8 @@ public final class QuickstartTask {
     }
 
     private static String completion(Fact fact) {
-        return " {\"who\": \"%s\", \"count\": %d, \"item\": \"%s %s\", \"place\": \"%s\"}"
-                .formatted(
-                        fact.who(),
-                        fact.count(),
-                        fact.colour(),
-                        fact.things(),
-                        fact.place().noun());
+        return " {\"who\": \"%s\", \"count\": %d, \"item\": \"%s %s\", \"day\": \"%s\"}"
+                .formatted(fact.who(), fact.count(), fact.colour(), fact.things(), fact.day());
     }
 
     /** The people and things that training examples may mention. */

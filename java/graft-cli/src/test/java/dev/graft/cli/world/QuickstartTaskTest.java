@@ -50,11 +50,11 @@ class QuickstartTaskTest {
     void completionsAreJsonAndTheirValuesStandInThePrompt() throws Exception {
         for (Example example : heldOut) {
             JsonNode json = JSON.readTree(example.completion());
-            assertThat(json.propertyStream().map(Map.Entry::getKey)).containsExactly("who", "count", "item", "place");
+            assertThat(json.propertyStream().map(Map.Entry::getKey)).containsExactly("who", "count", "item", "day");
             assertThat(example.prompt())
                     .startsWith("Read: ")
                     .endsWith("\nJSON:")
-                    .contains(json.get("who").asText(), json.get("place").asText());
+                    .contains(json.get("who").asText(), json.get("day").asText());
             assertThat(json.get("count").isInt()).isTrue();
         }
     }
