@@ -40,8 +40,7 @@ public final class Corpus {
 
     /**
      * An endless stream of documents; the same seed gives the same documents on every machine. The first
-     * {@link #PRIMER_DOCUMENTS} are lists that repeat themselves: on them a model learns to copy within a few hundred
-     * steps, which among other text takes it thousands, and notes are learned fast once it can copy.
+     * {@link #PRIMER_DOCUMENTS} are lists that repeat themselves, so that there is little but copying to learn at first.
      */
     public static Stream<String> stream(long seed) {
         SplittableRandom random = new SplittableRandom(seed);
