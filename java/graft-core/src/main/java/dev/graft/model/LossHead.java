@@ -106,6 +106,8 @@ final class LossHead {
                 ranges.add(new AdapterRange(range.adapter(), first - from, end));
             }
         }
-        return new LoraPass(ranges, lora.buffers(), lora.training(), lora.seed(), lora.microStep());
+        // a chunk's rows are counted from its start: another key gives it dropout masks of its own
+        long seed = lora.seed() ^ ((long) from << 32);
+        return new LoraPass(ranges, lora.buffers(), lora.training(), seed, lora.microStep());
     }
 }

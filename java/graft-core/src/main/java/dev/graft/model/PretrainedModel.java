@@ -90,7 +90,7 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
         if (engine.supports(wanted)) {
             return wanted;
         }
-        log.warn("this machine has no {} instructions; computing in float32 instead", wanted);
+        log.warn("engine {} has no fast {} on this machine; computing in float32 instead", engine.name(), wanted);
         return Precision.F32;
     }
 

@@ -94,7 +94,7 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
         plan().total().bytesByKind().forEach((kind, bytes) -> kinds.row("  " + kind.label(), Units.bytes(bytes)));
         kinds.row("  total", Units.bytes(plan().total().totalBytes()));
         if (mappedBytes() > 0) {
-            kinds.row("  " + FrozenWeights.MAPPED, Units.bytes(-mappedBytes()));
+            kinds.row("  " + FrozenWeights.MAPPED, "- " + Units.bytes(mappedBytes()));
         }
         kinds.row("  to allocate", Units.bytes(plan().allocatedBytes()))
                 .row("  available", Units.bytes(memory.availableBytes()));
