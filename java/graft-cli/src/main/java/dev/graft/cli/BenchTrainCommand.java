@@ -31,6 +31,7 @@ import dev.graft.train.TrainingPlan;
 import dev.graft.train.TrainingSize;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalLong;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -181,7 +182,7 @@ final class BenchTrainCommand extends BaseCommand {
                 .sorted()
                 .toArray());
         OptionalLong peak = PeakMemory.bytes();
-        String compute = base.precision().compute().toString().toLowerCase(java.util.Locale.ROOT);
+        String compute = base.precision().compute().toString().toLowerCase(Locale.ROOT);
         if (output.isJson()) {
             ObjectNode json = Json.mapper().createObjectNode();
             json.put("shape", shape);

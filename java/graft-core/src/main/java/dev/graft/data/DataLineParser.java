@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentSkipListSet;
 import org.jspecify.annotations.Nullable;
 
@@ -132,8 +133,7 @@ final class DataLineParser {
             throw new InputException("none of the known keys; " + FORMS);
         }
         if (forms > 1) {
-            throw new InputException(
-                    "keys of several forms together " + new java.util.TreeSet<>(fields.keySet()) + "; " + FORMS);
+            throw new InputException("keys of several forms together " + new TreeSet<>(fields.keySet()) + "; " + FORMS);
         }
         if (chat) {
             return chat(fields);

@@ -7,9 +7,11 @@ import dev.graft.io.AtomicFiles;
 import dev.graft.io.Json;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -244,10 +246,10 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
 
     /** All fields of PEFT's LoraConfig. */
     private static final class KnownFields {
-        static final java.util.Set<String> NAMES = names();
+        static final Set<String> NAMES = names();
 
-        private static java.util.Set<String> names() {
-            java.util.Set<String> names = new java.util.HashSet<>(NULL_FIELDS);
+        private static Set<String> names() {
+            Set<String> names = new HashSet<>(NULL_FIELDS);
             names.addAll(UNSUPPORTED);
             names.addAll(List.of(
                     "alpha_pattern",

@@ -1,6 +1,7 @@
 package dev.graft.model;
 
 import dev.graft.engine.Engine;
+import dev.graft.lora.AdapterRange;
 import dev.graft.lora.LoraPass;
 import dev.graft.tensor.Tensor;
 import java.util.List;
@@ -68,9 +69,9 @@ public final class DecoderPass {
                 decoder.config().rmsNormEpsilon(),
                 normed,
                 work.rstd().columns(0, 1));
-        List<dev.graft.lora.AdapterRange> ranges = lora.ranges().stream()
+        List<AdapterRange> ranges = lora.ranges().stream()
                 .filter(range -> range.fromRow() <= last && last < range.toRow())
-                .map(range -> new dev.graft.lora.AdapterRange(range.adapter(), 0, 1))
+                .map(range -> new AdapterRange(range.adapter(), 0, 1))
                 .toList();
         LoraPass one = new LoraPass(ranges, lora.buffers(), false, 0, 0);
         engine.linearForward(normed, List.of(one.forward(decoder.head(), logits, null)));

@@ -14,6 +14,7 @@ import dev.graft.nn.Weight;
 import dev.graft.tensor.Fingerprint;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -63,7 +64,7 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
                 RANDOM_BOUND);
         for (int row = 0; row < tensor.rows(); row += block) {
             int rows = Math.min(block, tensor.rows() - row);
-            engine.upload(java.util.Arrays.copyOf(values, rows * tensor.cols()), tensor.rows(row, row + rows));
+            engine.upload(Arrays.copyOf(values, rows * tensor.cols()), tensor.rows(row, row + rows));
         }
     }
 

@@ -9,6 +9,7 @@ import dev.graft.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Final norm, output head and cross-entropy, fused: only rows that predict something are computed, a chunk at a time, and each
@@ -68,9 +69,8 @@ final class LossHead {
         engine.rmsNormForward(gathered, norm.value(), config.rmsNormEpsilon(), normed, rstd);
         engine.linearForward(normed, List.of(chunkLora.forward(head, logits, null)));
 
-        Tensor dLogits = backward
-                ? java.util.Objects.requireNonNull(work.logitGradients()).rows(0, rows)
-                : null;
+        Tensor dLogits =
+                backward ? Objects.requireNonNull(work.logitGradients()).rows(0, rows) : null;
         engine.crossEntropy(
                 logits.rows(0, targets),
                 work.targets().columns(from, to),
@@ -83,7 +83,7 @@ final class LossHead {
         if (rows > targets) {
             engine.zero(dLogits.rows(targets, rows));
         }
-        Tensor dNormed = java.util.Objects.requireNonNull(work.normedGradient()).rows(0, rows);
+        Tensor dNormed = Objects.requireNonNull(work.normedGradient()).rows(0, rows);
         engine.linearBackward(normed, List.of(chunkLora.backward(head, dLogits)), dNormed);
         engine.rmsNormBackward(dNormed, gathered, norm.value(), rstd, dNormed, false, norm.gradient());
         engine.scatterAddRows(dNormed, index, buffers.gradients().residual().rows(0, batch.rows()));

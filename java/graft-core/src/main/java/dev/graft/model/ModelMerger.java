@@ -13,6 +13,7 @@ import dev.graft.tensor.HostFloats;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -102,8 +103,7 @@ public final class ModelMerger {
         return bytes;
     }
 
-    private void writeMerged(
-            java.nio.channels.WritableByteChannel channel, LoraModule module, TensorInfo info, MemorySegment stored)
+    private void writeMerged(WritableByteChannel channel, LoraModule module, TensorInfo info, MemorySegment stored)
             throws IOException {
         Engine engine = base.engine();
         float[] a = engine.download(adapter.parameters().value(module.a()));

@@ -7,6 +7,7 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.nn.FlatParameters;
 import dev.graft.nn.Weight;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -55,7 +56,7 @@ final class TrainableWeights implements WeightSource {
         int count = Math.toIntExact(shape.size());
         float[] values = new float[count];
         if (shape.kind() == WeightShape.Kind.NORM) {
-            java.util.Arrays.fill(values, 1);
+            Arrays.fill(values, 1);
             return values;
         }
         if (shape.isVector()) {

@@ -1,5 +1,7 @@
 package dev.graft.tensor;
 
+import java.util.Locale;
+
 /**
  * A matrix that can be read: {@code rows} rows of {@code cols} elements, consecutive rows {@code pitch} elements apart. Frozen
  * weights only ever exist as this type; what may be written is a {@link Tensor}. A vector is a matrix of one row.
@@ -112,6 +114,6 @@ public sealed class TensorView permits Tensor {
     /** For messages: {@code bf16[576, 1536]}. */
     @Override
     public String toString() {
-        return dtype.name().toLowerCase(java.util.Locale.ROOT) + "[" + rows + ", " + cols + "]";
+        return dtype.name().toLowerCase(Locale.ROOT) + "[" + rows + ", " + cols + "]";
     }
 }

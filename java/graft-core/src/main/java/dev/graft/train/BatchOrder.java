@@ -2,7 +2,9 @@ package dev.graft.train;
 
 import dev.graft.common.RandomFill;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Which rows each optimizer step sees: a pure function of the step, so that a resumed run goes on where it stopped. Steps never
@@ -36,7 +38,7 @@ final class BatchOrder {
         int to = Math.min(rowCount, from + rowsPerStep());
         List<int[]> batches = new ArrayList<>();
         for (int start = from; start < to; start += config.batchSize()) {
-            batches.add(java.util.Arrays.copyOfRange(order, start, Math.min(to, start + config.batchSize())));
+            batches.add(Arrays.copyOfRange(order, start, Math.min(to, start + config.batchSize())));
         }
         return batches;
     }
@@ -49,7 +51,7 @@ final class BatchOrder {
         if (epoch != cachedEpoch) {
             cachedOrder = config.shuffle()
                     ? RandomFill.permutation(config.seed(), epoch, rowCount)
-                    : java.util.stream.IntStream.range(0, rowCount).toArray();
+                    : IntStream.range(0, rowCount).toArray();
             cachedEpoch = epoch;
         }
         return cachedOrder;

@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.slf4j.LoggerFactory;
 
 /**
  * Checkpoints of a run: {@code checkpoint-N/} under the output folder, with what the model itself saves, and beside it the exact
@@ -165,7 +166,7 @@ record TrainerState(int step, double elapsedSeconds) {
             deleteFolder(folder);
         } catch (IOException | UncheckedIOException e) {
             // the failure that led here is the one to report
-            org.slf4j.LoggerFactory.getLogger(TrainerState.class).debug("left {} behind", folder, e);
+            LoggerFactory.getLogger(TrainerState.class).debug("left {} behind", folder, e);
         }
     }
 

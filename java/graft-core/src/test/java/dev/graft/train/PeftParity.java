@@ -8,18 +8,23 @@ import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
+import dev.graft.io.SafetensorsFile;
 import dev.graft.lora.LoraModule;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.model.DecoderBuffers;
 import dev.graft.model.DecoderPass;
 import dev.graft.model.Generator;
+import dev.graft.model.LanguageModel;
 import dev.graft.model.LoraModel;
 import dev.graft.model.ModelMerger;
 import dev.graft.model.PretrainedModel;
 import dev.graft.model.Sampling;
 import dev.graft.model.TokenBatch;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.HostFloats;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -77,14 +82,13 @@ public abstract class PeftParity {
         try (Engine engine = openEngine();
                 PretrainedModel base = PretrainedModel.load(parity.model(), engine, Precision.F32);
                 Workspace workspace = new Workspace(engine);
-                var expected =
-                        dev.graft.io.SafetensorsFile.open(parity.folder().resolve("gradients_step1.safetensors"))) {
+                var expected = SafetensorsFile.open(parity.folder().resolve("gradients_step1.safetensors"))) {
             LoraModel model = base.attach(PeftAdapter.read(parity.initialAdapter()), true);
             firstStepGradients(model, parity, workspace);
             for (var slot : model.adapter().parameters().slots()) {
                 float[] actual = engine.download(model.adapter().parameters().gradient(slot));
-                float[] wanted = dev.graft.tensor.HostFloats.read(
-                        expected.data("base_model.model." + slot.name()), dev.graft.tensor.DType.F32, 0, slot.size());
+                float[] wanted =
+                        HostFloats.read(expected.data("base_model.model." + slot.name()), DType.F32, 0, slot.size());
                 double scale = 0;
                 double worst = 0;
                 for (int i = 0; i < actual.length; i++) {
@@ -176,7 +180,7 @@ public abstract class PeftParity {
     }
 
     private static Integer[] box(int[] values) {
-        return java.util.Arrays.stream(values).boxed().toArray(Integer[]::new);
+        return Arrays.stream(values).boxed().toArray(Integer[]::new);
     }
 
     private static void checkSteps(List<StepMetrics> steps, ParityCase parity) {
@@ -224,14 +228,14 @@ public abstract class PeftParity {
     private static void checkMerged(Engine engine, Path merged, ParityCase parity) {
         try (PretrainedModel model = PretrainedModel.load(merged, engine, Precision.F32)) {
             // a bf16 checkpoint rounds what PEFT merged in float32
-            boolean exact = model.checkpoint().info("model.norm.weight").dtype() == dev.graft.tensor.DType.F32;
+            boolean exact = model.checkpoint().info("model.norm.weight").dtype() == DType.F32;
             double loss = evaluate(model, parity);
             assertThat(loss)
                     .isCloseTo(parity.number("merged_eval_loss"), exact ? LOSS : Percentage.withPercentage(0.5));
         }
     }
 
-    private static double evaluate(dev.graft.model.LanguageModel model, ParityCase parity) {
+    private static double evaluate(LanguageModel model, ParityCase parity) {
         try (Workspace workspace = new Workspace(model.engine())) {
             return new Evaluator(model, parity.data(), parity.config().batchSize(), workspace)
                     .evaluate()

@@ -1,5 +1,6 @@
 package dev.graft.data.jinja;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -13,7 +14,7 @@ interface Callable {
     /** The arguments of a call, positional and by name. */
     record Arguments(List<@Nullable Object> positional, Map<String, @Nullable Object> named) {
         static Arguments of(@Nullable Object... positional) {
-            return new Arguments(java.util.Arrays.asList(positional), Map.of());
+            return new Arguments(Arrays.asList(positional), Map.of());
         }
 
         int size() {

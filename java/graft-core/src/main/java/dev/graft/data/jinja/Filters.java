@@ -2,11 +2,13 @@ package dev.graft.data.jinja;
 
 import dev.graft.data.jinja.Callable.Arguments;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -45,7 +47,7 @@ final class Filters {
     private static void registerStrings() {
         BY_NAME.put("trim", (value, arguments) -> {
             Callable strip = Methods.find(Values.text(value), "strip");
-            return java.util.Objects.requireNonNull(strip).call(arguments);
+            return Objects.requireNonNull(strip).call(arguments);
         });
         BY_NAME.put("upper", (value, arguments) -> Values.text(value).toUpperCase(Locale.ROOT));
         BY_NAME.put("lower", (value, arguments) -> Values.text(value).toLowerCase(Locale.ROOT));
@@ -211,9 +213,7 @@ final class Filters {
 
     private static @Nullable Object extreme(@Nullable Object value, Comparator<@Nullable Object> order) {
         List<@Nullable Object> items = Values.items(value);
-        return items.isEmpty()
-                ? new Undefined("extreme of an empty sequence")
-                : java.util.Collections.min(items, order);
+        return items.isEmpty() ? new Undefined("extreme of an empty sequence") : Collections.min(items, order);
     }
 
     static String join(@Nullable Object items, String separator) {

@@ -3,6 +3,7 @@ package dev.graft.data.jinja;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -62,7 +63,7 @@ public final class JinjaTemplate {
                 arguments -> Strftime.format(LocalDateTime.now(clock), arguments.string(0, "format")));
         globals.set("namespace", (Callable) JinjaTemplate::namespace);
         globals.set("range", (Callable) JinjaTemplate::range);
-        globals.set("dict", (Callable) arguments -> new java.util.LinkedHashMap<>(arguments.named()));
+        globals.set("dict", (Callable) arguments -> new LinkedHashMap<>(arguments.named()));
         Scope scope = new Scope(globals);
         variables.forEach(scope::set);
         Output out = new Output();

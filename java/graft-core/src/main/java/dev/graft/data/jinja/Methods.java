@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.IntPredicate;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** The methods of Python's {@code str}, {@code dict} and {@code list} that do not change their object. */
@@ -164,7 +165,7 @@ final class Methods {
         return lines;
     }
 
-    private static boolean any(@Nullable Object affixes, java.util.function.Predicate<String> matches) {
+    private static boolean any(@Nullable Object affixes, Predicate<String> matches) {
         List<@Nullable Object> all = affixes instanceof List<?> ? Values.items(affixes) : Arrays.asList(affixes);
         return all.stream().anyMatch(affix -> {
             if (affix instanceof String text) {

@@ -3,8 +3,11 @@ package dev.graft.data.jinja;
 import dev.graft.data.jinja.Statement.Flow;
 import dev.graft.data.jinja.Token.Kind;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /** Parses a template's statements; expressions are left to {@link ExpressionParser}. */
@@ -68,7 +71,7 @@ final class Parser {
             }
         }
         if (!ends.isEmpty()) {
-            throw tokens.unexpected("a block " + String.join(" or ", new java.util.TreeSet<>(ends)));
+            throw tokens.unexpected("a block " + String.join(" or ", new TreeSet<>(ends)));
         }
         return sequence(statements);
     }
@@ -391,7 +394,7 @@ final class Parser {
                 throw new JinjaException("'" + macro + "' is not a macro");
             }
             Callable.Arguments evaluated = arguments.evaluate(scope);
-            java.util.Map<String, @Nullable Object> named = new java.util.LinkedHashMap<>(evaluated.named());
+            Map<String, @Nullable Object> named = new LinkedHashMap<>(evaluated.named());
             named.put("caller", new Macro(parameters, body, scope));
             out.append(Values.text(callable.call(new Callable.Arguments(evaluated.positional(), named))));
             return Flow.NEXT;

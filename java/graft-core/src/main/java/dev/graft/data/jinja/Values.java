@@ -2,9 +2,11 @@ package dev.graft.data.jinja;
 
 import java.math.BigDecimal;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -182,7 +184,7 @@ final class Values {
     }
 
     private static int compareCodePoints(String x, String y) {
-        return java.util.Arrays.compare(x.codePoints().toArray(), y.codePoints().toArray());
+        return Arrays.compare(x.codePoints().toArray(), y.codePoints().toArray());
     }
 
     static long length(@Nullable Object value) {
@@ -237,7 +239,7 @@ final class Values {
             case Map<?, ?> map -> "mapping";
             case Callable callable -> "function";
             case Number number -> isInteger(number) ? "integer" : "float";
-            default -> value.getClass().getSimpleName().toLowerCase(java.util.Locale.ROOT);
+            default -> value.getClass().getSimpleName().toLowerCase(Locale.ROOT);
         };
     }
 }
