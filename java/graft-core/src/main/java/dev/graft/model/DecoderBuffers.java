@@ -98,7 +98,7 @@ public final class DecoderBuffers {
                 ? allocator.tensor(MemoryKind.ACTIVATIONS, "output", compute, rows, d)
                 : layers.getFirst().x();
         this.gradients = training ? gradients(allocator, config, rows, compute) : null;
-        int wanted = (int) Math.clamp(LOGITS_BYTES / (4L * config.vocabSize()), 1, use == Use.GENERATION ? 1 : rows);
+        int wanted = Math.clamp(LOGITS_BYTES / (4L * config.vocabSize()), 1, use == Use.GENERATION ? 1 : rows);
         this.logitRows =
                 wanted >= TokenBatch.ROW_MULTIPLE ? wanted / TokenBatch.ROW_MULTIPLE * TokenBatch.ROW_MULTIPLE : wanted;
         this.head = head(allocator, config, rows, compute);

@@ -3,7 +3,6 @@ package dev.graft.model;
 import dev.graft.engine.AttentionShape;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,10 +22,4 @@ record DecoderLayer(
         Weight postNorm,
         Linear gate,
         Linear up,
-        Linear down) {
-
-    /** All linear layers, in checkpoint order. */
-    List<Linear> linears() {
-        return List.of(query, key, value, output, gate, up, down);
-    }
-}
+        Linear down) {}

@@ -19,22 +19,30 @@ public final class Fingerprint {
 
     /** The fingerprint of all of {@code bytes}. */
     public static long of(MemorySegment bytes) {
-        long words = bytes.byteSize() / 8;
-        long sum = ofWords(bytes, 0, words);
-        long tail = 0;
-        for (long i = words * 8; i < bytes.byteSize(); i++) {
-            tail |= (bytes.get(ValueLayout.JAVA_BYTE, i) & 0xffL) << (8 * (i - words * 8));
-        }
-        return words * 8 == bytes.byteSize() ? sum : sum + mix(tail + (words + 1) * GOLDEN);
+        return ofWords(bytes, 0, words(bytes));
     }
 
-    /** The part of the sum that words {@code from} to {@code to} contribute. */
+    /** How many words {@code bytes} make, a last one that is not whole included. */
+    public static long words(MemorySegment bytes) {
+        return Math.ceilDiv(bytes.byteSize(), 8L);
+    }
+
+    /** The part of the sum that words {@code from} (inclusive) to {@code to} (exclusive) contribute. */
     public static long ofWords(MemorySegment bytes, long from, long to) {
+        long whole = Math.min(to, bytes.byteSize() / 8);
         long sum = 0;
-        for (long i = from; i < to; i++) {
+        for (long i = from; i < whole; i++) {
             sum += mix(bytes.get(WORD, i * 8) + (i + 1) * GOLDEN);
         }
-        return sum;
+        return whole < to ? sum + mix(lastWord(bytes, whole) + to * GOLDEN) : sum;
+    }
+
+    private static long lastWord(MemorySegment bytes, long index) {
+        long word = 0;
+        for (long i = bytes.byteSize() - 1; i >= index * 8; i--) {
+            word = word << 8 | (bytes.get(ValueLayout.JAVA_BYTE, i) & 0xffL);
+        }
+        return word;
     }
 
     /** Adds a named tensor's fingerprint to that of a collection, whatever the order. */

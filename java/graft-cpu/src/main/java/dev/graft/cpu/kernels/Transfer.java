@@ -1,17 +1,15 @@
 package dev.graft.cpu.kernels;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import dev.graft.tensor.DType;
+import dev.graft.tensor.Fingerprint;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
 
 /** Data on its way in, out and from one dtype to another; all conversions go through float32 and round to nearest even. */
 public final class Transfer {
-    private static final long GOLDEN = 0x9E3779B97F4A7C15L;
     private static final int FINGERPRINT_WORDS = 16 * 1024;
 
     private Transfer() {}
@@ -99,48 +97,22 @@ public final class Transfer {
         }
     }
 
-    /** Σ mix(wᵢ + (i + 1) · golden) over the 8-byte little-endian words of a contiguous tensor, the last padded with zeros. */
+    /** {@link Fingerprint} of a contiguous tensor. */
     public static long fingerprint(Workbench bench, TensorView tensor) {
         Checks.shapes(tensor.isContiguous(), "fingerprint", "tensor with gaps between rows", tensor);
         MemorySegment bytes = Rows.segment(tensor).asSlice(tensor.byteOffset(), tensor.byteSize());
-        long words = bytes.byteSize() / 8;
+        long words = Fingerprint.words(bytes);
         int blocks = Math.toIntExact(Math.ceilDiv(words, (long) FINGERPRINT_WORDS));
         long[] sums = new long[bench.workers()];
         bench.forRows(
                 blocks,
                 FINGERPRINT_WORDS,
-                (from, to, worker) -> sums[worker] = mixedSum(
+                (from, to, worker) -> sums[worker] = Fingerprint.ofWords(
                         bytes, (long) from * FINGERPRINT_WORDS, Math.min(words, (long) to * FINGERPRINT_WORDS)));
         long sum = 0;
         for (long part : sums) { // modulo 2⁶⁴ any order gives the same
             sum += part;
         }
-        return sum + lastWord(bytes, words);
-    }
-
-    private static long mixedSum(MemorySegment bytes, long from, long to) {
-        long sum = 0;
-        for (long i = from; i < to; i++) {
-            sum += mix(bytes.get(JAVA_LONG_UNALIGNED, 8 * i) + (i + 1) * GOLDEN);
-        }
         return sum;
-    }
-
-    private static long lastWord(MemorySegment bytes, long words) {
-        if (bytes.byteSize() == 8 * words) {
-            return 0;
-        }
-        long word = 0;
-        for (long i = bytes.byteSize() - 1; i >= 8 * words; i--) {
-            word = word << 8 | (bytes.get(JAVA_BYTE, i) & 0xff);
-        }
-        return mix(word + (words + 1) * GOLDEN);
-    }
-
-    /** SplitMix64's finaliser. */
-    private static long mix(long z) {
-        z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
-        z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
-        return z ^ (z >>> 31);
     }
 }
