@@ -44,9 +44,9 @@ GRAFT_API int32_t graft_abi_version(void);
 /* What went wrong in the last call of this thread that did not return GRAFT_OK: operation, CUDA error. Never null. */
 GRAFT_API const char *graft_last_error(void);
 
-/* Loads every kernel into the current context, so that the first step does not pay for it and a GPU that the library was not built
- * for is found out here: GRAFT_CUDA_ERROR with a text that says so. */
-GRAFT_API int32_t graft_load_kernels(void);
+/* Runs an empty kernel and waits for it: GRAFT_CUDA_ERROR with a text that says so where the library was not built for the current
+ * device or the driver is too old for it. The one function that waits. */
+GRAFT_API int32_t graft_check_device(void *stream);
 
 /* ---- copies (convert.cu, fingerprint.cu, rows.cu) */
 
