@@ -11,18 +11,16 @@ import dev.graft.cli.run.PeakMemory;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
-import dev.graft.engine.MemoryKind;
-import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
 import dev.graft.io.Json;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
+import dev.graft.model.FrozenWeights;
 import dev.graft.model.KnownShape;
 import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
-import dev.graft.model.WeightShape;
 import dev.graft.train.StepMetrics;
 import dev.graft.train.TrainConfig;
 import dev.graft.train.TrainListener;
@@ -106,7 +104,7 @@ final class BenchTrainCommand extends BaseCommand {
         requireAtLeast("--warmup", warmup, 0);
         try (Engine engine = engineOptions.open()) {
             Precision used = PretrainedModel.supported(engine, precision.value());
-            plan(config, lora, used).requireFits(engine, "use a smaller --batch, --seq or --shape");
+            plan(engine, config, lora, used).requireFits(engine, "use a smaller --batch, --seq or --shape");
             try (PretrainedModel base = PretrainedModel.random(config, engine, used, SEED)) {
                 List<StepMetrics> measured = measure(base.attach(lora, SEED));
                 report(measured, base);
@@ -121,17 +119,10 @@ final class BenchTrainCommand extends BaseCommand {
         }
     }
 
-    private TrainingPlan plan(DecoderConfig config, LoraConfig lora, Precision used) {
-        long weights =
-                WeightShape.of(config).stream().mapToLong(WeightShape::size).sum();
-        MemoryPlan frozen = new MemoryPlan.Builder()
-                .add(
-                        MemoryKind.FROZEN_WEIGHTS,
-                        "random weights",
-                        weights * used.compute().byteSize())
-                .build();
+    private TrainingPlan plan(Engine engine, DecoderConfig config, LoraConfig lora, Precision used) {
         return TrainingPlan.of(
-                frozen,
+                FrozenWeights.randomPlan(engine, config, used),
+                engine.bufferLayout(),
                 config,
                 used,
                 lora,

@@ -28,24 +28,27 @@ public interface Engine extends AutoCloseable {
     /** Whether this machine computes fast in {@code precision}; where not, callers choose F32 and say so. */
     boolean supports(Precision precision);
 
-    /** Bytes that could be allocated now, as far as the machine tells. */
+    /** Bytes that could be allocated now, as far as the machine tells, and those of {@link BufferLayout#engineBytes}. */
     long availableBytes();
+
+    /** How buffers for this engine are laid out; the same for its whole life. */
+    BufferLayout bufferLayout();
 
     // ---- memory
 
-    /** Zeroed memory on a 64-byte boundary. Refused with one line that gives bytes asked and available. */
+    /** Zeroed memory on a boundary of {@link BufferLayout#alignment} bytes. Refused with one line that gives bytes asked and available. */
     Memory allocate(long bytes);
 
     /**
      * A frozen weight from its checkpoint bytes, used in place where the stored dtype is the compute dtype and the hardware can
-     * read it there, otherwise converted once (rounding to nearest even) into memory that the returned view owns.
+     * read it there, otherwise copied once (rounding to nearest even) into memory that the returned view owns.
      *
      * @param stored the mapped bytes of the tensor, readable from any thread: rows × cols elements of {@code storedType} (F32, F16 or BF16)
      */
     TensorView freeze(MemorySegment stored, DType storedType, int rows, int cols, DType compute);
 
     /** Bytes that {@link #freeze} would allocate; 0 where the mapped file is used in place. */
-    long freezeBytes(DType storedType, long elements, DType compute);
+    long freezeBytes(DType storedType, int rows, int cols, DType compute);
 
     /** Copies float32 numbers to a contiguous tensor, rounding them to its dtype. */
     void upload(float[] source, Tensor destination);
@@ -63,7 +66,7 @@ public interface Engine extends AutoCloseable {
     void zero(Tensor destination);
 
     /**
-     * A 64-bit fingerprint of a contiguous tensor's bytes: Σ mix(wᵢ + (i + 1) · 0x9E3779B97F4A7C15) mod 2⁶⁴ over its 8-byte
+     * A 64-bit fingerprint of a tensor's bytes, row by row without what lies between rows: Σ mix(wᵢ + (i + 1) · 0x9E3779B97F4A7C15) mod 2⁶⁴ over its 8-byte
      * little-endian words (the last padded with zeros), mix being SplitMix64's finaliser. The same on every engine.
      */
     long fingerprint(TensorView tensor);

@@ -92,8 +92,8 @@ public final class DecoderBuffers {
         this.positions = allocator.tensor(MemoryKind.WORKSPACE, "positions", DType.I32, 1, rows);
         this.cosSin =
                 allocator.tensor(MemoryKind.WORKSPACE, "rotary table", DType.F32, this.maxPositions, config.headDim());
-        this.normed = allocator.tensor(MemoryKind.WORKSPACE, "normed", compute, rows, d);
-        this.activated = allocator.tensor(MemoryKind.WORKSPACE, "swiglu", compute, rows, config.intermediateSize());
+        this.normed = allocator.bordered(MemoryKind.WORKSPACE, "normed", compute, rows, d);
+        this.activated = allocator.bordered(MemoryKind.WORKSPACE, "swiglu", compute, rows, config.intermediateSize());
         this.output = training
                 ? allocator.tensor(MemoryKind.ACTIVATIONS, "output", compute, rows, d)
                 : layers.getFirst().x();
@@ -121,13 +121,21 @@ public final class DecoderBuffers {
         MemoryKind kind = MemoryKind.WORKSPACE;
         int d = config.hiddenSize();
         return new Gradients(
-                allocator.tensor(kind, "d residual", compute, rows, d),
+                allocator.bordered(kind, "d residual", compute, rows, d),
                 allocator.tensor(kind, "d normed", compute, rows, d),
-                allocator.tensor(kind, "dq", compute, rows, config.queryWidth()),
-                allocator.tensor(kind, "dk", compute, rows, config.keyValueWidth()),
-                allocator.tensor(kind, "dv", compute, rows, config.keyValueWidth()),
+                heads(allocator, config, "dq", compute, rows, config.queryWidth()),
+                heads(allocator, config, "dk", compute, rows, config.keyValueWidth()),
+                allocator.bordered(kind, "dv", compute, rows, config.keyValueWidth()),
                 allocator.tensor(kind, "d attended", compute, rows, config.queryWidth()),
                 allocator.tensor(kind, "d swiglu", compute, rows, config.intermediateSize()));
+    }
+
+    /** Gradients of queries and keys are read head by head where heads are normalised, which leaves no room for a border. */
+    private static Tensor heads(
+            Allocator allocator, DecoderConfig config, String name, DType compute, int rows, int width) {
+        return config.queryKeyNorm()
+                ? allocator.tensor(MemoryKind.WORKSPACE, name, compute, rows, width)
+                : allocator.bordered(MemoryKind.WORKSPACE, name, compute, rows, width);
     }
 
     private HeadBuffers head(Allocator allocator, DecoderConfig config, int rows, DType compute) {

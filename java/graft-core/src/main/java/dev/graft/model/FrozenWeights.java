@@ -7,14 +7,16 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.MemoryKind;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
-import dev.graft.engine.Workspace;
 import dev.graft.io.TensorInfo;
 import dev.graft.io.TensorStore;
 import dev.graft.nn.Weight;
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Fingerprint;
-import dev.graft.tensor.Tensor;
+import dev.graft.tensor.HostFloats;
 import dev.graft.tensor.TensorView;
-import java.util.Arrays;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -35,6 +37,8 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
 
     private final Engine engine;
     private final Map<String, Weight> weights = new LinkedHashMap<>();
+    /** Host memory of random weights that the engine uses in place. */
+    private final List<Arena> arenas = new ArrayList<>();
 
     private FrozenWeights(Engine engine) {
         this.engine = engine;
@@ -43,29 +47,50 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
     /** Random weights of a decoder's shape, U(±{@value #RANDOM_BOUND}), for benchmarks. */
     public static FrozenWeights random(Engine engine, DecoderConfig config, Precision precision, long seed) {
         FrozenWeights frozen = new FrozenWeights(engine);
-        Workspace workspace = new Workspace(engine);
+        DType compute = precision.compute();
         int stream = 0;
-        for (WeightShape shape : WeightShape.of(config)) {
-            Tensor tensor = workspace.tensor(
-                    MemoryKind.FROZEN_WEIGHTS, shape.name(), precision.compute(), shape.rows(), shape.cols());
-            fill(engine, tensor, seed, stream++);
-            frozen.weights.put(shape.name(), new Weight(shape.name(), tensor.asReadOnly(), null));
+        try {
+            for (WeightShape shape : WeightShape.of(config)) {
+                Arena arena = Arena.ofShared();
+                frozen.arenas.add(arena);
+                MemorySegment stored = randomBytes(arena, shape, compute, seed, stream++);
+                TensorView view = engine.freeze(stored, compute, shape.rows(), shape.cols(), compute);
+                frozen.weights.put(shape.name(), new Weight(shape.name(), view, null));
+                if (engine.freezeBytes(compute, shape.rows(), shape.cols(), compute) > 0) {
+                    arena.close(); // the engine has a copy
+                    frozen.arenas.removeLast();
+                }
+            }
+        } catch (RuntimeException e) {
+            frozen.close();
+            throw e;
         }
         return frozen;
     }
 
-    private static void fill(Engine engine, Tensor tensor, long seed, int stream) {
-        int block = Math.max(1, RANDOM_BLOCK / tensor.cols());
-        float[] values = RandomFill.uniform(
-                seed,
-                RandomPurpose.INITIALISE_WEIGHTS,
-                stream,
-                Math.min(block, tensor.rows()) * tensor.cols(),
-                RANDOM_BOUND);
-        for (int row = 0; row < tensor.rows(); row += block) {
-            int rows = Math.min(block, tensor.rows() - row);
-            engine.upload(Arrays.copyOf(values, rows * tensor.cols()), tensor.rows(row, row + rows));
+    /** What {@link #random} allocates, on the host or in the engine's memory. */
+    public static MemoryPlan randomPlan(Engine engine, DecoderConfig config, Precision precision) {
+        DType compute = precision.compute();
+        long bytes = 0;
+        for (WeightShape shape : WeightShape.of(config)) {
+            long copied = engine.freezeBytes(compute, shape.rows(), shape.cols(), compute);
+            bytes += copied > 0 ? copied : shape.size() * compute.byteSize();
         }
+        return new MemoryPlan.Builder()
+                .add(MemoryKind.FROZEN_WEIGHTS, "random weights", bytes)
+                .build();
+    }
+
+    private static MemorySegment randomBytes(Arena arena, WeightShape shape, DType dtype, long seed, int stream) {
+        MemorySegment stored = arena.allocate(shape.size() * dtype.byteSize(), 64);
+        int block = (int) Math.min(RANDOM_BLOCK, shape.size());
+        float[] values = RandomFill.uniform(seed, RandomPurpose.INITIALISE_WEIGHTS, stream, block, RANDOM_BOUND);
+        HostFloats.write(values, stored, dtype, 0);
+        long blockBytes = (long) block * dtype.byteSize();
+        for (long at = blockBytes; at < stored.byteSize(); at += blockBytes) {
+            MemorySegment.copy(stored, 0, stored, at, Math.min(blockBytes, stored.byteSize() - at));
+        }
+        return stored;
     }
 
     /** Freezes every weight of the decoder; {@link #check} should have passed. */
@@ -125,7 +150,7 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         long copied = 0;
         for (WeightShape shape : WeightShape.of(config)) {
             TensorInfo info = store.info(shape.name());
-            long bytes = engine.freezeBytes(info.dtype(), info.elements(), precision.compute());
+            long bytes = engine.freezeBytes(info.dtype(), shape.rows(), shape.cols(), precision.compute());
             copied += bytes;
             mapped += bytes == 0 ? info.byteSize() : 0;
         }
@@ -171,5 +196,7 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
     public void close() {
         weights.values().forEach(weight -> weight.value().memory().close());
         weights.clear();
+        arenas.forEach(Arena::close);
+        arenas.clear();
     }
 }

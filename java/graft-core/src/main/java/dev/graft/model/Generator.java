@@ -50,7 +50,7 @@ public final class Generator implements AutoCloseable {
 
     /** The memory that a generator for {@code maxTokens} takes. */
     public static MemoryPlan plan(LanguageModel model, int maxTokens) {
-        PlanningAllocator plan = new PlanningAllocator();
+        PlanningAllocator plan = new PlanningAllocator(model.engine().bufferLayout());
         DecoderConfig config = model.decoder().config();
         new KeyValueCache(plan, config, model.precision(), maxTokens);
         new DecoderBuffers(

@@ -54,17 +54,21 @@ record LayerBuffers(
                 normalised ? make.tensor("raw k", compute, rows, keys) : null,
                 normalised ? make.tensor("q rstd", DType.F32, 1, rows * config.heads()) : null,
                 normalised ? make.tensor("k rstd", DType.F32, 1, rows * config.keyValueHeads()) : null,
-                make.tensor("attended", compute, rows, queries),
+                make.bordered("attended", compute, rows, queries),
                 make.tensor("log-sum-exp", DType.F32, rows, config.heads()),
                 make.tensor("middle", compute, rows, config.hiddenSize()),
                 make.tensor("post rstd", DType.F32, 1, rows),
-                make.tensor("gate", compute, rows, config.intermediateSize()),
-                make.tensor("up", compute, rows, config.intermediateSize()));
+                make.bordered("gate", compute, rows, config.intermediateSize()),
+                make.bordered("up", compute, rows, config.intermediateSize()));
     }
 
     private record Maker(Allocator allocator, String layer) {
         Tensor tensor(String name, DType dtype, int rows, int cols) {
             return allocator.tensor(MemoryKind.ACTIVATIONS, layer + " " + name, dtype, rows, cols);
+        }
+
+        Tensor bordered(String name, DType dtype, int rows, int cols) {
+            return allocator.bordered(MemoryKind.ACTIVATIONS, layer + " " + name, dtype, rows, cols);
         }
     }
 }

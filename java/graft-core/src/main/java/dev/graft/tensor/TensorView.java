@@ -13,12 +13,14 @@ public sealed class TensorView permits Tensor {
     final int rows;
     final int cols;
     final long pitch;
+    final int border;
 
-    TensorView(Memory memory, long byteOffset, DType dtype, int rows, int cols, long pitch) {
-        if (rows < 0 || cols < 0 || pitch < cols) {
-            throw new IllegalArgumentException("bad matrix layout: [" + rows + ", " + cols + "] with pitch " + pitch);
+    TensorView(Memory memory, long byteOffset, DType dtype, int rows, int cols, long pitch, int border) {
+        if (rows < 0 || cols < 0 || border < 0 || pitch < (long) cols + border) {
+            throw new IllegalArgumentException(
+                    "bad matrix layout: [" + rows + ", " + cols + "] and " + border + " with pitch " + pitch);
         }
-        long last = rows == 0 ? byteOffset : byteOffset + ((rows - 1L) * pitch + cols) * dtype.byteSize();
+        long last = rows == 0 ? byteOffset : byteOffset + ((rows - 1L) * pitch + cols + border) * dtype.byteSize();
         if (byteOffset < 0 || last > memory.byteSize()) {
             throw new IndexOutOfBoundsException("matrix [" + rows + ", " + cols + "] " + dtype + " at byte "
                     + byteOffset + " ends at byte " + last + " of " + memory.byteSize());
@@ -29,11 +31,18 @@ public sealed class TensorView permits Tensor {
         this.rows = rows;
         this.cols = cols;
         this.pitch = pitch;
+        this.border = border;
     }
 
     /** A read-only matrix over {@code memory}, starting at {@code byteOffset}, rows back to back. */
     public static TensorView readOnly(Memory memory, long byteOffset, DType dtype, int rows, int cols) {
-        return new TensorView(memory, byteOffset, dtype, rows, cols, cols);
+        return new TensorView(memory, byteOffset, dtype, rows, cols, cols, 0);
+    }
+
+    /** As {@link #readOnly(Memory, long, DType, int, int)}, with rows {@code pitch} elements apart and a border. */
+    public static TensorView readOnly(
+            Memory memory, long byteOffset, DType dtype, int rows, int cols, long pitch, int border) {
+        return new TensorView(memory, byteOffset, dtype, rows, cols, pitch, border);
     }
 
     public Memory memory() {
@@ -62,6 +71,14 @@ public sealed class TensorView permits Tensor {
         return pitch;
     }
 
+    /**
+     * Columns to the right of the last one that belong to this matrix without being part of it: room for the low-rank factors that
+     * an engine multiplies together with it. They hold nothing between two calls of the engine, which may write them in any call.
+     */
+    public int border() {
+        return border;
+    }
+
     /** Number of elements, {@code rows * cols}. */
     public long size() {
         return (long) rows * cols;
@@ -84,19 +101,25 @@ public sealed class TensorView permits Tensor {
     /** Rows {@code from} (inclusive) to {@code to} (exclusive). */
     public TensorView rows(int from, int to) {
         checkRange("rows", from, to, rows);
-        return new TensorView(memory, rowOffset(from), dtype, to - from, cols, pitch);
+        return new TensorView(memory, rowOffset(from), dtype, to - from, cols, pitch, border);
     }
 
     /** Columns {@code from} (inclusive) to {@code to} (exclusive). */
     public TensorView columns(int from, int to) {
         checkRange("columns", from, to, cols);
-        return new TensorView(memory, byteOffset + (long) from * dtype.byteSize(), dtype, rows, to - from, pitch);
+        return new TensorView(
+                memory, byteOffset + (long) from * dtype.byteSize(), dtype, rows, to - from, pitch, borderAfter(to));
     }
 
     /** The same elements in another shape; needs {@link #isContiguous()}. */
     public TensorView reshape(int newRows, int newCols) {
         checkReshape(newRows, newCols);
-        return new TensorView(memory, byteOffset, dtype, newRows, newCols, newCols);
+        return new TensorView(memory, byteOffset, dtype, newRows, newCols, newCols, 0);
+    }
+
+    /** The last columns keep the border, what ends before them has none. */
+    final int borderAfter(int to) {
+        return to == cols ? border : 0;
     }
 
     final void checkRange(String what, int from, int to, int limit) {

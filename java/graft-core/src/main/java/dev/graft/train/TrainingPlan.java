@@ -1,7 +1,9 @@
 package dev.graft.train;
 
 import dev.graft.common.InputException;
+import dev.graft.engine.BufferLayout;
 import dev.graft.engine.Engine;
+import dev.graft.engine.MemoryKind;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.PlanningAllocator;
 import dev.graft.engine.Precision;
@@ -35,6 +37,7 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMat
             TrainingSize size) {
         return of(
                 FrozenWeights.plan(engine, checkpoint, config, precision),
+                engine.bufferLayout(),
                 config,
                 precision,
                 lora,
@@ -45,12 +48,13 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMat
     /** As above, where the frozen weights' memory and the adapted layers are known already. */
     public static TrainingPlan of(
             MemoryPlan frozen,
+            BufferLayout layout,
             DecoderConfig config,
             Precision precision,
             LoraConfig lora,
             List<TargetMatcher.Match> matches,
             TrainingSize size) {
-        PlanningAllocator plan = new PlanningAllocator();
+        PlanningAllocator plan = new PlanningAllocator(layout);
         LoraAdapter adapter = LoraAdapter.create(lora, matches, plan, precision, true);
         new Optimizer(adapter.parameters(), plan);
         new DecoderBuffers(
@@ -61,7 +65,12 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMat
                 size.maxRows(),
                 size.maxPositions(),
                 DecoderBuffers.Use.TRAINING);
-        return new TrainingPlan(frozen, plan.plan(), matches);
+        MemoryPlan own = layout.engineBytes() == 0
+                ? new MemoryPlan(List.of())
+                : new MemoryPlan.Builder()
+                        .add(MemoryKind.WORKSPACE, "engine's own", layout.engineBytes())
+                        .build();
+        return new TrainingPlan(frozen, plan.plan().plus(own), matches);
     }
 
     /** All buffers together. */

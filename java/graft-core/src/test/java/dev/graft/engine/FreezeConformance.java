@@ -67,13 +67,15 @@ abstract class FreezeConformance extends Conformance {
         byte[] bytes = everyNumber(stored);
         MemorySegment segment = map(bytes, offset);
 
-        long planned = engine.freezeBytes(stored, 65_536, compute);
+        long planned = engine.freezeBytes(stored, 128, 512, compute);
         TensorView frozen = engine.freeze(segment, stored, 128, 512, compute);
 
         assertThat(frozen).hasToString(compute.name().toLowerCase(Locale.ROOT) + "[128, 512]");
         assertThat(frozen).isNotInstanceOf(Tensor.class);
-        assertThat(frozen.isContiguous()).isTrue();
-        assertThat(planned).isIn(0L, 65_536L * compute.byteSize());
+        if (planned > 0) {
+            assertThat(frozen.memory().byteSize()).as("as planned").isEqualTo(planned);
+            assertThat(planned).isGreaterThanOrEqualTo(65_536L * compute.byteSize());
+        }
         if (stored != compute) {
             assertThat(planned).as("a conversion needs memory").isPositive();
         }

@@ -84,7 +84,8 @@ abstract class MemoryConformance extends Conformance {
 
     @Test
     void refusesPlannedTensors() {
-        Tensor planned = new PlanningAllocator().tensor(MemoryKind.WORKSPACE, "w", DType.F32, 2, 3);
+        Tensor planned =
+                new PlanningAllocator(engine.bufferLayout()).tensor(MemoryKind.WORKSPACE, "w", DType.F32, 2, 3);
         assertThatThrownBy(() -> engine.zero(planned)).isInstanceOf(RuntimeException.class);
         assertThatThrownBy(() -> engine.download(planned)).isInstanceOf(RuntimeException.class);
     }

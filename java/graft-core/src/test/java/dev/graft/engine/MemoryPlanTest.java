@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class MemoryPlanTest {
     @Test
     void planningAndAllocatingGiveTheSameTensors() {
-        PlanningAllocator planning = new PlanningAllocator();
+        PlanningAllocator planning = new PlanningAllocator(BufferLayout.PLAIN);
         List<Tensor> planned = build(planning);
         try (ReferenceEngine engine = new ReferenceEngine()) {
             long before = engine.availableBytes();
@@ -42,7 +42,7 @@ class MemoryPlanTest {
 
     @Test
     void sizesAreRoundedUpTo64Bytes() {
-        PlanningAllocator planning = new PlanningAllocator();
+        PlanningAllocator planning = new PlanningAllocator(BufferLayout.PLAIN);
         build(planning);
         assertThat(planning.plan().items())
                 .containsExactly(
@@ -53,14 +53,14 @@ class MemoryPlanTest {
 
     @Test
     void anEmptyTensorStillHasAnAddress() {
-        PlanningAllocator planning = new PlanningAllocator();
+        PlanningAllocator planning = new PlanningAllocator(BufferLayout.PLAIN);
         planning.tensor(MemoryKind.WORKSPACE, "none", DType.F32, 0, 8);
         assertThat(planning.plan().totalBytes()).isEqualTo(64);
     }
 
     @Test
     void largeBuffersDoNotOverflow() {
-        PlanningAllocator planning = new PlanningAllocator();
+        PlanningAllocator planning = new PlanningAllocator(BufferLayout.PLAIN);
         planning.tensor(MemoryKind.WORKSPACE, "large", DType.F32, 1 << 17, 1 << 17);
         assertThat(planning.plan().totalBytes()).isEqualTo(1L << 36);
     }

@@ -50,6 +50,11 @@ public final class ReferenceEngine implements Engine {
         return LIMIT - allocated;
     }
 
+    @Override
+    public BufferLayout bufferLayout() {
+        return BufferLayout.PLAIN;
+    }
+
     // ---- memory
 
     @Override
@@ -74,14 +79,14 @@ public final class ReferenceEngine implements Engine {
         }
         float[] values = new float[rows * cols];
         HostTensors.readRow(stored, storedType, 0, values, 0, values.length);
-        Tensor converted = Tensor.of(allocate(freezeBytes(storedType, values.length, compute)), 0, compute, rows, cols);
+        Tensor converted = Tensor.of(allocate(freezeBytes(storedType, rows, cols, compute)), 0, compute, rows, cols);
         HostTensors.writeFloats(values, converted);
         return converted.asReadOnly();
     }
 
     @Override
-    public long freezeBytes(DType storedType, long elements, DType compute) {
-        return storedType == compute ? 0 : elements * compute.byteSize();
+    public long freezeBytes(DType storedType, int rows, int cols, DType compute) {
+        return storedType == compute ? 0 : (long) rows * cols * compute.byteSize();
     }
 
     @Override

@@ -34,7 +34,7 @@ class DecoderBuffersTest {
     void planningCountsWhatIsAllocated(DecoderBuffers.Use use) {
         DecoderConfig config = TinyModels.config(Architecture.QWEN3);
         for (Precision precision : Precision.values()) {
-            PlanningAllocator plan = new PlanningAllocator();
+            PlanningAllocator plan = new PlanningAllocator(engine.bufferLayout());
             new DecoderBuffers(plan, config, precision, List.of(), 45, 33, use);
             long before = engine.availableBytes();
             try (Workspace workspace = new Workspace(engine)) {

@@ -14,10 +14,12 @@ import dev.graft.cpu.matmul.MatMul;
 import dev.graft.cpu.parallel.WorkerPool;
 import dev.graft.engine.AdamW;
 import dev.graft.engine.AttentionShape;
+import dev.graft.engine.BufferLayout;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Projection;
 import dev.graft.engine.Sequences;
+import dev.graft.engine.check.Operands;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Memory;
 import dev.graft.tensor.Tensor;
@@ -64,37 +66,47 @@ public final class CpuEngine implements Engine {
     }
 
     @Override
+    public BufferLayout bufferLayout() {
+        return BufferLayout.PLAIN;
+    }
+
+    @Override
     public Memory allocate(long bytes) {
         return CpuMemory.allocate(bytes);
     }
 
     @Override
     public TensorView freeze(MemorySegment stored, DType storedType, int rows, int cols, DType compute) {
+        Operands.freeze(stored, storedType, rows, cols, compute);
         return FrozenWeights.freeze(bench, stored, storedType, rows, cols, compute);
     }
 
     @Override
-    public long freezeBytes(DType storedType, long elements, DType compute) {
-        return FrozenWeights.bytes(storedType, elements, compute);
+    public long freezeBytes(DType storedType, int rows, int cols, DType compute) {
+        return FrozenWeights.bytes(storedType, rows, cols, compute);
     }
 
     @Override
     public void upload(float[] source, Tensor destination) {
+        Operands.upload(source, destination);
         Transfer.upload(bench, source, destination);
     }
 
     @Override
     public void upload(int[] source, Tensor destination) {
+        Operands.upload(source, destination);
         Transfer.upload(source, destination);
     }
 
     @Override
     public float[] download(TensorView source) {
+        Operands.download(source);
         return Transfer.download(bench, source);
     }
 
     @Override
     public void convert(TensorView source, Tensor destination) {
+        Operands.convert(source, destination);
         Transfer.convert(bench, source, destination);
     }
 
@@ -110,26 +122,31 @@ public final class CpuEngine implements Engine {
 
     @Override
     public void gatherRows(TensorView table, TensorView index, Tensor y) {
+        Operands.gatherRows(table, index, y);
         IndexedRows.gather(bench, table, index, y);
     }
 
     @Override
     public void scatterAddRows(TensorView y, TensorView index, Tensor table) {
+        Operands.scatterAddRows(y, index, table);
         IndexedRows.scatterAdd(bench, y, index, table);
     }
 
     @Override
     public void linearForward(TensorView x, List<Projection> projections) {
+        Operands.linearForward(x, projections);
         Linear.forward(bench, x, projections);
     }
 
     @Override
     public void linearBackward(TensorView x, List<Projection> projections, @Nullable Tensor dx) {
+        Operands.linearBackward(x, projections, dx);
         Linear.backward(bench, x, projections, dx);
     }
 
     @Override
     public void rmsNormForward(TensorView x, TensorView weight, float epsilon, Tensor y, Tensor rstd) {
+        Operands.rmsNormForward(x, weight, y, rstd);
         RmsNorm.forward(bench, x, weight, epsilon, y, rstd);
     }
 
@@ -142,11 +159,13 @@ public final class CpuEngine implements Engine {
             Tensor dx,
             boolean accumulate,
             @Nullable Tensor weightGradient) {
+        Operands.rmsNormBackward(dy, x, weight, rstd, dx, weightGradient);
         RmsNorm.backward(bench, dy, x, weight, rstd, dx, accumulate, weightGradient);
     }
 
     @Override
     public void rope(Tensor x, TensorView cosSin, TensorView positions, int headDim, boolean inverse) {
+        Operands.rope(x, cosSin, positions, headDim);
         Rope.rotate(bench, x, cosSin, positions, headDim, inverse);
     }
 
@@ -159,6 +178,7 @@ public final class CpuEngine implements Engine {
             TensorView v,
             Tensor o,
             Tensor logSumExp) {
+        Operands.attentionForward(shape, sequences, q, k, v, o, logSumExp);
         Attention.forward(bench, shape, sequences, q, k, v, o, logSumExp);
     }
 
@@ -175,27 +195,32 @@ public final class CpuEngine implements Engine {
             Tensor dq,
             Tensor dk,
             Tensor dv) {
+        Operands.attentionBackward(shape, sequences, q, k, v, o, logSumExp, dO, dq, dk, dv);
         Attention.backward(bench, shape, sequences, q, k, v, o, logSumExp, dO, dq, dk, dv);
     }
 
     @Override
     public void swigluForward(TensorView gate, TensorView up, Tensor y) {
+        Operands.swigluForward(gate, up, y);
         Swiglu.forward(bench, gate, up, y);
     }
 
     @Override
     public void swigluBackward(TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
+        Operands.swigluBackward(dy, gate, up, dgate, dup);
         Swiglu.backward(bench, dy, gate, up, dgate, dup);
     }
 
     @Override
     public void crossEntropy(
             TensorView logits, TensorView targets, float gradScale, Tensor losses, @Nullable Tensor dlogits) {
+        Operands.crossEntropy(logits, targets, losses, dlogits);
         CrossEntropy.run(bench, logits, targets, gradScale, losses, dlogits);
     }
 
     @Override
     public void sumOfSquares(TensorView x, Tensor result) {
+        Operands.sumOfSquares(x, result);
         Optimizer.sumOfSquares(bench, x, result);
     }
 
@@ -207,6 +232,7 @@ public final class CpuEngine implements Engine {
             Tensor moment1,
             Tensor moment2,
             TensorView sumOfSquares) {
+        Operands.adamW(values, gradients, moment1, moment2, sumOfSquares);
         Optimizer.adamW(bench, parameters, values, gradients, moment1, moment2, sumOfSquares);
     }
 

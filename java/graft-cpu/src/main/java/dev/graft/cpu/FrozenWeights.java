@@ -18,11 +18,6 @@ final class FrozenWeights {
      */
     static TensorView freeze(
             Workbench bench, MemorySegment stored, DType storedType, int rows, int cols, DType compute) {
-        boolean known = storedType.isFloat() && (compute == DType.F32 || compute == DType.BF16);
-        if (!known || stored.byteSize() != (long) rows * cols * storedType.byteSize()) {
-            throw new IllegalArgumentException("cannot freeze " + stored.byteSize() + " bytes as " + storedType + " ["
-                    + rows + ", " + cols + "] for computing in " + compute);
-        }
         MemorySegment readOnly = stored.asReadOnly();
         TensorView source = TensorView.readOnly(HostMemory.borrowed(readOnly), 0, storedType, rows, cols);
         if (storedType == compute && stored.isNative() && stored.address() % compute.byteSize() == 0) {
@@ -35,7 +30,7 @@ final class FrozenWeights {
     }
 
     /** Bytes that {@link #freeze} allocates for an aligned checkpoint. */
-    static long bytes(DType storedType, long elements, DType compute) {
-        return storedType == compute ? 0 : elements * compute.byteSize();
+    static long bytes(DType storedType, int rows, int cols, DType compute) {
+        return storedType == compute ? 0 : (long) rows * cols * compute.byteSize();
     }
 }

@@ -25,7 +25,7 @@ class FrozenWeightsTest {
             TensorView weight = engine.freeze(stored, DType.F32, ROWS, COLS, DType.F32);
             assertThat(segment(weight).address()).isEqualTo(stored.address());
             assertThat(CpuMemory.liveBytes() - before)
-                    .isEqualTo(engine.freezeBytes(DType.F32, ROWS * COLS, DType.F32))
+                    .isEqualTo(engine.freezeBytes(DType.F32, ROWS, COLS, DType.F32))
                     .isZero();
             assertReadOnly(weight);
         }

@@ -85,7 +85,8 @@ class RefusalsTest {
 
     @Test
     void planningTensors() {
-        Tensor planned = new PlanningAllocator().tensor(MemoryKind.ACTIVATIONS, "", DType.F32, 2, 3);
+        Tensor planned =
+                new PlanningAllocator(engine.bufferLayout()).tensor(MemoryKind.ACTIVATIONS, "", DType.F32, 2, 3);
         assertRefused(
                 "tensor f32[2, 3] does not lie in this engine's memory", () -> engine.upload(new float[6], planned));
     }

@@ -3,6 +3,7 @@ package dev.graft.cli.run;
 import dev.graft.cli.console.Units;
 import dev.graft.cli.options.TrainRequest;
 import dev.graft.common.InputException;
+import dev.graft.engine.BufferLayout;
 import dev.graft.engine.Engine;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
@@ -18,17 +19,19 @@ public final class MemoryCheck {
     private final TrainRequest request;
     private final Precision precision;
     private final MemoryPlan frozen;
+    private final BufferLayout layout;
     private final BatchLengths lengths;
     private final long available;
     private final TrainingPlan plan;
 
     private MemoryCheck(
-            TrainRequest request, Precision precision, MemoryPlan frozen, BatchLengths lengths, long available) {
+            TrainRequest request, Precision precision, MemoryPlan frozen, BatchLengths lengths, Engine engine) {
         this.request = request;
         this.precision = precision;
         this.frozen = frozen;
+        this.layout = engine.bufferLayout();
         this.lengths = lengths;
-        this.available = available;
+        this.available = engine.availableBytes();
         this.plan = planFor(request.train().batchSize(), request.seqLen());
     }
 
@@ -42,7 +45,7 @@ public final class MemoryCheck {
         FrozenWeights.check(checkpoint, request.config(), request.model().toString());
         requireCountable(request, lengths);
         MemoryPlan frozen = FrozenWeights.plan(engine, checkpoint, request.config(), precision);
-        return new MemoryCheck(request, precision, frozen, lengths, engine.availableBytes());
+        return new MemoryCheck(request, precision, frozen, lengths, engine);
     }
 
     /** Elements of a buffer are counted in 32 bits, and h = x Aᵀ of a whole batch is one buffer. */
@@ -128,6 +131,7 @@ public final class MemoryCheck {
     private TrainingPlan planFor(int batchSize, int seqLen) {
         return TrainingPlan.of(
                 frozen,
+                layout,
                 request.config(),
                 precision,
                 request.lora(),

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.graft.cli.options.TrainRequest;
 import dev.graft.common.InputException;
+import dev.graft.engine.BufferLayout;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
@@ -34,6 +35,7 @@ class MemoryCheckTest {
                     case "availableBytes" -> availableBytes;
                     // all weights are used in place
                     case "freezeBytes" -> 0L;
+                    case "bufferLayout" -> BufferLayout.PLAIN;
                     default -> throw new UnsupportedOperationException(method.getName());
                 });
     }

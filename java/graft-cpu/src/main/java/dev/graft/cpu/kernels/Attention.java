@@ -54,8 +54,6 @@ public final class Attention {
             TensorView v,
             Tensor o,
             Tensor logSumExp) {
-        AttentionChecks.check("attentionForward", shape, sequences, logSumExp, q, k, v);
-        AttentionChecks.same("attentionForward", "q", q, "o", o);
         AttentionBlocks blocks = new AttentionBlocks(shape, sequences);
         bench.forTasks(blocks.count, (task, worker) -> {
             Block block = blocks.block(task);
@@ -159,12 +157,6 @@ public final class Attention {
             Tensor dq,
             Tensor dk,
             Tensor dv) {
-        AttentionChecks.check("attentionBackward", shape, sequences, logSumExp, q, k, v);
-        AttentionChecks.same("attentionBackward", "q", q, "o", o);
-        AttentionChecks.same("attentionBackward", "q", q, "dO", dO);
-        AttentionChecks.same("attentionBackward", "q", q, "dq", dq);
-        AttentionChecks.same("attentionBackward", "k", k, "dk", dk);
-        AttentionChecks.same("attentionBackward", "k", k, "dv", dv);
         AttentionBlocks blocks = new AttentionBlocks(shape, sequences);
         KeyGradients keyGradients = new KeyGradients(bench, shape, sequences, blocks, dk, dv);
         bench.forTasks(blocks.count, (task, worker) -> {

@@ -1,6 +1,5 @@
 package dev.graft.cpu.kernels;
 
-import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.Arrays;
@@ -33,12 +32,11 @@ public final class CrossEntropy {
             float gradScale,
             Tensor losses,
             @Nullable Tensor dlogits) {
-        check(logits, targets, losses, dlogits);
         int vocabulary = logits.cols();
         bench.forRows(logits.rows(), vocabulary, (from, to, worker) -> {
             float[] chunk = bench.scratch.floats(worker, 0, Workbench.CHUNK);
             for (int m = from; m < to; m++) {
-                int target = Checks.index("crossEntropy", targets, m, vocabulary);
+                int target = Indices.get("crossEntropy", targets, m, vocabulary);
                 float targetLogit = Rows.getFloat(logits, m, target); // before dlogits may overwrite it
                 Normalizer normalizer = normalizer(logits, m, chunk);
                 Rows.setFloat(losses, 0, m, normalizer.loss(targetLogit));
@@ -117,23 +115,5 @@ public final class CrossEntropy {
                     .mul(factor)
                     .intoArray(values, i);
         }
-    }
-
-    private static void check(TensorView logits, TensorView targets, TensorView losses, @Nullable TensorView dlogits) {
-        Object[] named = {"logits", logits, "targets", targets, "losses", losses, "dlogits", dlogits};
-        int rows = logits.rows();
-        Checks.shapes(
-                Checks.isShape(targets, 1, rows)
-                        && Checks.isShape(losses, 1, rows)
-                        && Checks.isShape(dlogits, rows, logits.cols()),
-                "crossEntropy",
-                named);
-        Checks.dtypes(
-                Checks.isF32(logits)
-                        && targets.dtype() == DType.I32
-                        && Checks.isF32(losses)
-                        && (dlogits == null || Checks.isCompute(dlogits.dtype())),
-                "crossEntropy",
-                named);
     }
 }

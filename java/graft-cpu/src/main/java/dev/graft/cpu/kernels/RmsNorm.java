@@ -24,7 +24,6 @@ public final class RmsNorm {
     private RmsNorm() {}
 
     public static void forward(Workbench bench, TensorView x, TensorView weight, float epsilon, Tensor y, Tensor rstd) {
-        check("rmsNormForward", x, weight, rstd, y, null, null);
         int d = x.cols();
         bench.forRows(x.rows(), d, (from, to, worker) -> {
             float[] w = bench.scratch.floats(worker, 0, d);
@@ -50,7 +49,6 @@ public final class RmsNorm {
             Tensor dx,
             boolean accumulate,
             @Nullable Tensor weightGradient) {
-        check("rmsNormBackward", x, weight, rstd, dy, dx, weightGradient);
         if (weightGradient != null) { // before dx, which may lie where dy does
             weightGradient(bench, dy, x, rstd, weightGradient);
         }
@@ -131,30 +129,5 @@ public final class RmsNorm {
                     .fma(FloatVector.fromArray(F, dy, i), FloatVector.fromArray(F, sum, i))
                     .intoArray(sum, i);
         }
-    }
-
-    private static void check(
-            String operation,
-            TensorView x,
-            TensorView weight,
-            TensorView rstd,
-            TensorView yOrDy,
-            @Nullable TensorView dx,
-            @Nullable TensorView weightGradient) {
-        int d = x.cols();
-        String y = dx == null ? "y" : "dy";
-        Object[] named = {"x", x, "weight", weight, "rstd", rstd, y, yOrDy, "dx", dx, "weightGradient", weightGradient};
-        Checks.shapes(
-                Checks.isShape(weight, 1, d)
-                        && Checks.isShape(rstd, 1, x.rows())
-                        && Checks.sameShape(x, yOrDy)
-                        && Checks.isShape(dx, x.rows(), d)
-                        && Checks.isShape(weightGradient, 1, d),
-                operation,
-                named);
-        Checks.dtypes(
-                Checks.sameCompute(x, weight, yOrDy, dx) && Checks.isF32(rstd) && Checks.isF32(weightGradient),
-                operation,
-                named);
     }
 }

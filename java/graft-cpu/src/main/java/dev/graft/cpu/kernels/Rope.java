@@ -1,6 +1,5 @@
 package dev.graft.cpu.kernels;
 
-import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import jdk.incubator.vector.FloatVector;
@@ -22,28 +21,6 @@ public final class Rope {
 
     public static void rotate(
             Workbench bench, Tensor x, TensorView cosSin, TensorView positions, int headDim, boolean inverse) {
-        Checks.shapes(
-                headDim > 0
-                        && headDim % 2 == 0
-                        && x.cols() % headDim == 0
-                        && cosSin.cols() == headDim
-                        && Checks.isShape(positions, 1, x.rows()),
-                "rope",
-                "heads of " + headDim + ", x",
-                x,
-                "cosSin",
-                cosSin,
-                "positions",
-                positions);
-        Checks.dtypes(
-                Checks.isCompute(x.dtype()) && cosSin.dtype() == DType.F32 && positions.dtype() == DType.I32,
-                "rope",
-                "x",
-                x,
-                "cosSin",
-                cosSin,
-                "positions",
-                positions);
         int cols = x.cols();
         int half = headDim / 2;
         bench.forRows(x.rows(), cols, (from, to, worker) -> {
@@ -51,7 +28,7 @@ public final class Rope {
             float[] cos = bench.scratch.floats(worker, 1, half);
             float[] sin = bench.scratch.floats(worker, 2, half);
             for (int m = from; m < to; m++) {
-                int position = Checks.index("rope", positions, m, cosSin.rows());
+                int position = Indices.get("rope", positions, m, cosSin.rows());
                 Rows.load(cosSin, position, 0, half, cos, 0);
                 Rows.load(cosSin, position, half, half, sin, 0);
                 if (inverse) {

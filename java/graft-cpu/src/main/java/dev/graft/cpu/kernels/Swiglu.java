@@ -19,16 +19,6 @@ public final class Swiglu {
     private Swiglu() {}
 
     public static void forward(Workbench bench, TensorView gate, TensorView up, Tensor y) {
-        Checks.shapes(
-                Checks.sameShape(gate, up) && Checks.sameShape(gate, y),
-                "swigluForward",
-                "gate",
-                gate,
-                "up",
-                up,
-                "y",
-                y);
-        Checks.dtypes(Checks.sameCompute(gate, up, y), "swigluForward", "gate", gate, "up", up, "y", y);
         bench.forChunks(y.rows(), y.cols(), (row, from, n, worker) -> {
             float[] g = bench.scratch.floats(worker, 0, Workbench.CHUNK);
             float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);
@@ -50,15 +40,6 @@ public final class Swiglu {
     /** dgate may be gate, dup may be up. */
     public static void backward(
             Workbench bench, TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
-        Object[] named = {"dy", dy, "gate", gate, "up", up, "dgate", dgate, "dup", dup};
-        Checks.shapes(
-                Checks.sameShape(dy, gate)
-                        && Checks.sameShape(dy, up)
-                        && Checks.sameShape(dy, dgate)
-                        && Checks.sameShape(dy, dup),
-                "swigluBackward",
-                named);
-        Checks.dtypes(Checks.sameCompute(dy, gate, up, dgate, dup), "swigluBackward", named);
         bench.forChunks(dy.rows(), dy.cols(), (row, from, n, worker) -> {
             float[] g = bench.scratch.floats(worker, 0, Workbench.CHUNK);
             float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);

@@ -16,12 +16,6 @@ public final class Transfer {
 
     /** {@code destination[i] = source[i]}; as many as the contiguous destination has. */
     public static void upload(Workbench bench, float[] source, Tensor destination) {
-        Checks.shapes(
-                destination.isContiguous() && source.length == destination.size(),
-                "upload",
-                source.length + " floats to",
-                destination);
-        Checks.dtypes(Checks.isCompute(destination.dtype()), "upload", "destination", destination);
         int cols = destination.cols();
         bench.forChunks(
                 destination.rows(),
@@ -31,19 +25,12 @@ public final class Transfer {
 
     /** {@code destination[i] = source[i]} for as many as the source has. */
     public static void upload(int[] source, Tensor destination) {
-        Checks.shapes(
-                destination.isContiguous() && source.length <= destination.size(),
-                "upload",
-                source.length + " integers to",
-                destination);
-        Checks.dtypes(destination.dtype() == DType.I32, "upload", "destination", destination);
         MemorySegment.copy(
                 source, 0, Rows.segment(destination), JAVA_INT_UNALIGNED, destination.byteOffset(), source.length);
     }
 
     /** All elements row by row, as float32. */
     public static float[] download(Workbench bench, TensorView source) {
-        Checks.shapes(source.size() <= Integer.MAX_VALUE - 8, "download", "source", source);
         float[] values = new float[(int) source.size()];
         int cols = source.cols();
         if (source.dtype() == DType.I32) {
@@ -54,7 +41,6 @@ public final class Transfer {
             }
             return values;
         }
-        Checks.dtypes(source.dtype().isFloat(), "download", "source", source);
         bench.forChunks(
                 source.rows(),
                 cols,
@@ -64,14 +50,6 @@ public final class Transfer {
 
     /** {@code destination = source}, from F32, BF16 or F16 to F32 or BF16. */
     public static void convert(Workbench bench, TensorView source, Tensor destination) {
-        Checks.shapes(Checks.sameShape(source, destination), "convert", "source", source, "destination", destination);
-        Checks.dtypes(
-                source.dtype().isFloat() && Checks.isCompute(destination.dtype()),
-                "convert",
-                "source",
-                source,
-                "destination",
-                destination);
         boolean copy = source.dtype() == destination.dtype();
         bench.forChunks(source.rows(), source.cols(), (row, from, n, worker) -> {
             if (copy) {
@@ -97,10 +75,11 @@ public final class Transfer {
         }
     }
 
-    /** {@link Fingerprint} of a contiguous tensor. */
+    /** {@link Fingerprint} of a tensor's rows, back to back. */
     public static long fingerprint(Workbench bench, TensorView tensor) {
-        Checks.shapes(tensor.isContiguous(), "fingerprint", "tensor with gaps between rows", tensor);
-        MemorySegment bytes = Rows.segment(tensor).asSlice(tensor.byteOffset(), tensor.byteSize());
+        MemorySegment bytes = tensor.isContiguous()
+                ? Rows.segment(tensor).asSlice(tensor.byteOffset(), tensor.byteSize())
+                : packed(tensor);
         long words = Fingerprint.words(bytes);
         int blocks = Math.toIntExact(Math.ceilDiv(words, (long) FINGERPRINT_WORDS));
         long[] sums = new long[bench.workers()];
@@ -114,5 +93,14 @@ public final class Transfer {
             sum += part;
         }
         return sum;
+    }
+
+    private static MemorySegment packed(TensorView tensor) {
+        long rowBytes = (long) tensor.cols() * tensor.dtype().byteSize();
+        MemorySegment bytes = MemorySegment.ofArray(new byte[Math.toIntExact(tensor.byteSize())]);
+        for (int row = 0; row < tensor.rows(); row++) {
+            MemorySegment.copy(Rows.segment(tensor), tensor.rowOffset(row), bytes, row * rowBytes, rowBytes);
+        }
+        return bytes;
     }
 }

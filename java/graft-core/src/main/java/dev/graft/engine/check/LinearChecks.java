@@ -1,4 +1,4 @@
-package dev.graft.cpu.kernels;
+package dev.graft.engine.check;
 
 import dev.graft.engine.LoraTerm;
 import dev.graft.engine.Projection;
@@ -58,6 +58,15 @@ final class LinearChecks {
         TensorView residual = p.residual();
         boolean sameAsY = residual == null || residual.dtype() == p.y().dtype();
         return sameAsY && (p.y().dtype() == x.dtype() || (dx == null && Checks.isF32(p.y())));
+    }
+
+    /** A backward pass trains every adapter that it meets. */
+    static void requireGradients(Projection p) {
+        for (LoraTerm term : p.lora()) {
+            if (term.gradients() == null) {
+                throw new IllegalArgumentException("linearBackward needs the gradients of its adapters, A " + term.a());
+            }
+        }
     }
 
     private static void checkTerm(String operation, TensorView x, Projection p, LoraTerm term) {

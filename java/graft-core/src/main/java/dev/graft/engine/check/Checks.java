@@ -1,4 +1,4 @@
-package dev.graft.cpu.kernels;
+package dev.graft.engine.check;
 
 import dev.graft.tensor.DType;
 import dev.graft.tensor.TensorView;
@@ -61,15 +61,5 @@ final class Checks {
             }
         }
         return isCompute(first.dtype());
-    }
-
-    /** Reads an index and refuses one outside 0 to {@code limit} (exclusive). */
-    static int index(String operation, TensorView indices, int i, int limit) {
-        int index = Rows.getInt(indices, i);
-        if (index < 0 || index >= limit) {
-            throw new IllegalArgumentException("index out of range in " + operation + ": " + index + " at place " + i
-                    + ", not in 0 to " + (limit - 1));
-        }
-        return index;
     }
 }

@@ -1,4 +1,4 @@
-package dev.graft.cpu.kernels;
+package dev.graft.engine.check;
 
 import dev.graft.engine.AttentionShape;
 import dev.graft.engine.Sequences;
