@@ -104,7 +104,9 @@ final class BenchTrainCommand extends BaseCommand {
         requireAtLeast("--warmup", warmup, 0);
         try (Engine engine = engineOptions.open()) {
             Precision used = PretrainedModel.supported(engine, precision.value());
-            plan(engine, config, lora, used).requireFits(engine, "use a smaller --batch, --seq or --shape");
+            TrainingPlan plan = plan(engine, config, lora, used);
+            plan.requireFits(engine, "use a smaller --batch, --seq or --shape");
+            plan.reserve(engine);
             try (PretrainedModel base = PretrainedModel.random(config, engine, used, SEED)) {
                 List<StepMetrics> measured = measure(base.attach(lora, SEED));
                 report(measured, base);

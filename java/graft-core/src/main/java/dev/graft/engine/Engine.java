@@ -36,6 +36,12 @@ public interface Engine extends AutoCloseable {
 
     // ---- memory
 
+    /**
+     * Announces that {@code bytes} will be allocated next, in many pieces: an engine whose memory comes in large blocks can take one
+     * of that size. Allocating more or less is allowed.
+     */
+    void reserve(long bytes);
+
     /** Zeroed memory on a boundary of {@link BufferLayout#alignment} bytes. Refused with one line that gives bytes asked and available. */
     Memory allocate(long bytes);
 

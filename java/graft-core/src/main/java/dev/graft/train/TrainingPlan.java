@@ -95,6 +95,11 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMat
         return total().totalBytes() - mapped;
     }
 
+    /** Lets the engine take the memory of this plan at once, before the model is loaded. */
+    public void reserve(Engine engine) {
+        engine.reserve(allocatedBytes() - engine.bufferLayout().engineBytes());
+    }
+
     /** @throws InputException where the engine has less memory than this plan needs, with flags that would make it fit */
     public void requireFits(Engine engine, String remedy) {
         long available = engine.availableBytes();

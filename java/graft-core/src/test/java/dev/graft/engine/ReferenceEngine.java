@@ -58,6 +58,11 @@ public final class ReferenceEngine implements Engine {
     // ---- memory
 
     @Override
+    public void reserve(long bytes) {
+        // nothing to prepare
+    }
+
+    @Override
     public Memory allocate(long bytes) {
         if (bytes > availableBytes()) {
             throw new InputException("reference engine: " + bytes + " bytes asked, " + availableBytes() + " available");

@@ -71,6 +71,11 @@ public final class CpuEngine implements Engine {
     }
 
     @Override
+    public void reserve(long bytes) {
+        // the C library takes memory as it comes
+    }
+
+    @Override
     public Memory allocate(long bytes) {
         return CpuMemory.allocate(bytes);
     }

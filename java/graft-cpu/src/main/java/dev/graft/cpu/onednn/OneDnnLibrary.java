@@ -1,5 +1,6 @@
 package dev.graft.cpu.onednn;
 
+import dev.graft.common.NativeLibraryCache;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;

@@ -1,4 +1,4 @@
-package dev.graft.cpu.onednn;
+package dev.graft.common;
 
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -19,7 +19,7 @@ import java.util.List;
  * <p>A file appears in the cache whole or not at all: it is written under another name and renamed. Two processes that do it at
  * once write the same bytes, and the second rename replaces the first file, which stays valid for whoever loaded it.
  */
-final class NativeLibraryCache {
+public final class NativeLibraryCache {
     private NativeLibraryCache() {}
 
     /**
@@ -29,7 +29,7 @@ final class NativeLibraryCache {
      * @return where each file lies, in the same order
      * @throws FileNotFoundException if a resource isn't on the class path
      */
-    static List<Path> unpack(String resourceFolder, List<String> fileNames, String key) throws IOException {
+    public static List<Path> unpack(String resourceFolder, List<String> fileNames, String key) throws IOException {
         return unpack(userCache(), resourceFolder, fileNames, key);
     }
 

@@ -1,4 +1,4 @@
-package dev.graft.cpu.onednn;
+package dev.graft.common;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -14,8 +14,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class NativeLibraryCacheTest {
-    private static final String FOLDER = "/dev/graft/cpu/onednn/";
-    private static final List<String> FILES = List.of("OneDnnApi.class", "OneDnn.class"); // any resource will do
+    private static final String FOLDER = "/dev/graft/common/";
+    private static final List<String> FILES = List.of("Philox.class", "InputException.class"); // any resource will do
 
     @TempDir
     private Path cache;

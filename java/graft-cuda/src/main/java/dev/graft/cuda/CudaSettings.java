@@ -1,0 +1,41 @@
+package dev.graft.cuda;
+
+import dev.graft.common.InputException;
+import dev.graft.cuda.driver.DeviceSettings;
+
+/**
+ * Choices of the CUDA engine, from system properties of the same names as below after {@code graft.cuda.}.
+ *
+ * @param device the GPU's number, as the driver counts; {@code CUDA_VISIBLE_DEVICES} hides others
+ * @param border columns and rows around frozen weights in which adapters up to that rank (summed over q, k and v, or gate and up)
+ *     take part in the frozen weight's product; 0 multiplies them apart. Measured by {@code scripts/gpu-verify}
+ * @param tf32 whether float32 products may be rounded to TF32: faster on GPUs, and no longer exact
+ */
+public record CudaSettings(int device, int border, boolean tf32, DeviceSettings memory) {
+    /** 48 for rank 16 on q, k and v, and some to spare. */
+    public static final int DEFAULT_BORDER = 64;
+
+    private static final String PREFIX = "graft.cuda.";
+
+    /** As the system properties say. */
+    static CudaSettings fromProperties(DeviceSettings memory) {
+        return new CudaSettings(
+                number("device", 0), number("border", DEFAULT_BORDER), Boolean.getBoolean(PREFIX + "tf32"), memory);
+    }
+
+    private static int number(String name, int otherwise) {
+        String value = System.getProperty(PREFIX + name);
+        if (value == null) {
+            return otherwise;
+        }
+        try {
+            int number = Integer.parseInt(value.strip());
+            if (number >= 0) {
+                return number;
+            }
+        } catch (NumberFormatException noNumber) {
+            // refused below
+        }
+        throw new InputException("-D" + PREFIX + name + "=" + value + ": not a number; give 0 or more, or leave it out");
+    }
+}

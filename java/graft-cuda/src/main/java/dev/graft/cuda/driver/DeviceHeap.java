@@ -1,0 +1,154 @@
+package dev.graft.cuda.driver;
+
+import dev.graft.common.InputException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Device memory, taken from the driver in large chunks and divided up first fit. A chunk goes back when nothing of it is in use.
+ * All work is in one stream, so a range that was freed may be given out again at once.
+ */
+final class DeviceHeap implements AutoCloseable {
+    /** What CUDA itself promises for an allocation. */
+    static final int ALIGNMENT = 256;
+
+    /** One allocation of the driver's, and the ranges of it that are free: start to size. */
+    static final class Chunk {
+        private final long address;
+        private final long byteSize;
+        private final TreeMap<Long, Long> free = new TreeMap<>();
+
+        private Chunk(long address, long byteSize) {
+            this.address = address;
+            this.byteSize = byteSize;
+            free.put(address, byteSize);
+        }
+
+        /** The start of a range that is now in use, or 0 where none is large enough. */
+        private long take(long bytes) {
+            for (Map.Entry<Long, Long> range : free.entrySet()) {
+                if (range.getValue() >= bytes) {
+                    long start = range.getKey();
+                    long rest = range.getValue() - bytes;
+                    free.remove(start);
+                    if (rest > 0) {
+                        free.put(start + bytes, rest);
+                    }
+                    return start;
+                }
+            }
+            return 0;
+        }
+
+        private void giveBack(long start, long bytes) {
+            Map.Entry<Long, Long> before = free.lowerEntry(start);
+            if (before != null && before.getKey() + before.getValue() == start) {
+                free.remove(before.getKey());
+                start = before.getKey();
+                bytes += before.getValue();
+            }
+            Long after = free.remove(start + bytes);
+            free.put(start, after == null ? bytes : bytes + after);
+        }
+
+        private boolean isUnused() {
+            return free.size() == 1 && free.firstEntry().getValue() == byteSize;
+        }
+    }
+
+    private final long chunkBytes;
+    private final List<Chunk> chunks = new ArrayList<>();
+    private long liveBytes;
+    private boolean open = true;
+
+    /** @param chunkBytes the least size of a chunk; 0 for a chunk of its own for every range */
+    DeviceHeap(long chunkBytes) {
+        this.chunkBytes = chunkBytes;
+    }
+
+    /** Bytes given out and not yet freed. */
+    long liveBytes() {
+        return liveBytes;
+    }
+
+    /**
+     * A range of at least {@code bytes}; its contents are whatever was there.
+     *
+     * @throws InputException where the device has less
+     */
+    DeviceMemory allocate(long bytes) {
+        if (bytes < 0) {
+            throw new IllegalArgumentException("cannot allocate " + bytes + " bytes");
+        }
+        long size = rounded(bytes);
+        for (Chunk chunk : chunks) {
+            long start = chunk.take(size);
+            if (start != 0) {
+                return given(chunk, start, size);
+            }
+        }
+        Chunk chunk = newChunk(Math.max(size, chunkBytes), size);
+        return given(chunk, chunk.take(size), size);
+    }
+
+    /** Takes one chunk for all that will be allocated next, together {@code bytes}. */
+    void reserve(long bytes) {
+        if (chunkBytes > 0 && bytes > 0) {
+            long size = rounded(bytes);
+            newChunk(size, size);
+        }
+    }
+
+    private DeviceMemory given(Chunk chunk, long start, long size) {
+        liveBytes += size;
+        return new DeviceMemory(this, chunk, start, size);
+    }
+
+    private Chunk newChunk(long preferred, long least) {
+        long size = preferred;
+        long address = Jcuda.allocate(size);
+        if (address == 0 && least < preferred) {
+            size = least;
+            address = Jcuda.allocate(size);
+        }
+        if (address == 0) {
+            throw new InputException("out of GPU memory: " + least + " bytes asked for, " + Jcuda.freeBytes()
+                    + " free; use a smaller --batch-size or --seq-len, or --precision bf16");
+        }
+        Chunk chunk = new Chunk(address, size);
+        chunks.add(chunk);
+        return chunk;
+    }
+
+    boolean isOpen() {
+        return open;
+    }
+
+    void free(Chunk chunk, long start, long bytes) {
+        if (!open) {
+            return;
+        }
+        liveBytes -= bytes;
+        chunk.giveBack(start, bytes);
+        if (chunk.isUnused() && chunks.remove(chunk)) {
+            Jcuda.free(chunk.address);
+        }
+    }
+
+    private static long rounded(long bytes) {
+        return Math.max(ALIGNMENT, Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT);
+    }
+
+    /** Frees everything, also what is still in use. */
+    @Override
+    public void close() {
+        if (open) {
+            open = false;
+            liveBytes = 0;
+            chunks.forEach(chunk -> Jcuda.free(chunk.address));
+            chunks.clear();
+        }
+    }
+}

@@ -1,0 +1,27 @@
+package dev.graft.cuda.driver;
+
+/**
+ * Sizes of what the engine itself holds, in bytes.
+ *
+ * @param blasWorkspace device memory for cuBLAS, which splits products over it; NVIDIA recommends 32 MiB for Hopper
+ * @param scratch device memory for the kernels' partial sums
+ * @param sequenceTable device memory for where each sequence of a batch lies; 16 bytes a sequence
+ * @param staging pinned host memory of each of the two transfer buffers
+ * @param chunk device memory is taken from the driver in pieces of at least this size and divided up; 0: one piece a buffer
+ */
+public record DeviceSettings(long blasWorkspace, long scratch, long sequenceTable, long staging, long chunk) {
+    /** For a GPU. */
+    public static DeviceSettings forGpu() {
+        return new DeviceSettings(32L << 20, 64L << 20, 1L << 20, 16L << 20, 64L << 20);
+    }
+
+    /** For the emulator: small, so that every limit is met in tests, and each buffer apart, so that overruns show. */
+    public static DeviceSettings forEmulator() {
+        return new DeviceSettings(1L << 20, 4L << 20, 1L << 14, 1L << 18, 0);
+    }
+
+    /** Device memory of all three. */
+    public long deviceBytes() {
+        return blasWorkspace + scratch + sequenceTable;
+    }
+}

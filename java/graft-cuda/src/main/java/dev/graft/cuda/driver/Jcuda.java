@@ -1,0 +1,417 @@
+package dev.graft.cuda.driver;
+
+import dev.graft.engine.EngineFailure;
+import dev.graft.tensor.DType;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import jcuda.Pointer;
+import jcuda.cudaDataType;
+import jcuda.driver.CUDA_MEMCPY2D;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUevent;
+import jcuda.driver.CUevent_flags;
+import jcuda.driver.CUmemorytype;
+import jcuda.driver.CUresult;
+import jcuda.driver.CUstream;
+import jcuda.driver.CUstream_flags;
+import jcuda.driver.JCudaDriver;
+import jcuda.jcublas.JCublas2;
+import jcuda.jcublas.cublasComputeType;
+import jcuda.jcublas.cublasGemmAlgo;
+import jcuda.jcublas.cublasHandle;
+import jcuda.jcublas.cublasMath;
+import jcuda.jcublas.cublasOperation;
+import jcuda.jcublas.cublasStatus;
+import jcuda.runtime.cudaStream_t;
+
+/**
+ * The calls of the CUDA driver and of cuBLAS that Graft makes, one method each, through JCuda: addresses are plain {@code long}s,
+ * and every status but success becomes a {@link EngineFailure}.
+ *
+ * <p>cuBLAS stores matrices by columns; callers pass their row-major ones as the transposed.
+ */
+final class Jcuda {
+    static final int COMPUTE_CAPABILITY_MAJOR = 75; // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+    static final int COMPUTE_CAPABILITY_MINOR = 76;
+    static final int MULTIPROCESSORS = 16;
+
+    private static final String TEMPORARY_FOLDER = "java.io.tmpdir";
+    private static final int OUT_OF_MEMORY = CUresult.CUDA_ERROR_OUT_OF_MEMORY;
+    private static final Pointer ONE = Pointer.to(new float[] {1});
+    private static final Pointer ZERO = Pointer.to(new float[] {0});
+
+    private Jcuda() {}
+
+    /**
+     * Loads JCuda's native libraries. JCuda unpacks them under fixed names into {@code java.io.tmpdir} without a lock, where another
+     * process may be writing them and anybody may have put them: while it loads, that is {@code folder}, which has them already.
+     */
+    static synchronized void load(Path folder) {
+        String temporary = System.getProperty(TEMPORARY_FOLDER);
+        System.setProperty(TEMPORARY_FOLDER, folder.toString());
+        try {
+            JCudaDriver.setExceptionsEnabled(false);
+            JCublas2.setExceptionsEnabled(false);
+        } catch (LinkageError e) {
+            throw new EngineFailure("JCuda's libraries cannot be loaded: "
+                    + e.getMessage().lines().findFirst().orElse(""));
+        } finally {
+            System.setProperty(TEMPORARY_FOLDER, temporary);
+        }
+    }
+
+    // ---- handles: JCuda's objects, with their addresses made visible
+
+    /** A queue of work on the device. */
+    static final class Stream extends CUstream {
+        /** For the kernel library. */
+        long address() {
+            return getNativePointer();
+        }
+    }
+
+    /** A point in a stream. */
+    static final class Event extends CUevent {}
+
+    /** A cuBLAS context. */
+    static final class Blas extends cublasHandle {}
+
+    /** A device and its primary context. */
+    static final class Context {
+        private final CUdevice device = new CUdevice();
+        private final CUcontext context = new CUcontext();
+    }
+
+    private static final class DeviceAddress extends CUdeviceptr {
+        DeviceAddress() {}
+
+        DeviceAddress(long address) {
+            super(new CUdeviceptr(), address);
+        }
+
+        long address() {
+            return getNativePointer() + getByteOffset();
+        }
+    }
+
+    private static final class HostAddress extends Pointer {
+        HostAddress() {}
+
+        HostAddress(long address) {
+            super(address);
+        }
+
+        long address() {
+            return getNativePointer();
+        }
+    }
+
+    // ---- device and context
+
+    /** Initialises the driver, after {@link #load}, and retains the primary context of device {@code ordinal}. */
+    static Context retainContext(int ordinal) {
+        check("cuInit", JCudaDriver.cuInit(0));
+        Context context = new Context();
+        check("cuDeviceGet", JCudaDriver.cuDeviceGet(context.device, ordinal));
+        check("cuDevicePrimaryCtxRetain", JCudaDriver.cuDevicePrimaryCtxRetain(context.context, context.device));
+        return context;
+    }
+
+    static void releaseContext(Context context) {
+        check("cuDevicePrimaryCtxRelease", JCudaDriver.cuDevicePrimaryCtxRelease(context.device));
+    }
+
+    /** Makes it this thread's context. */
+    static void makeCurrent(Context context) {
+        check("cuCtxSetCurrent", JCudaDriver.cuCtxSetCurrent(context.context));
+    }
+
+    static String deviceName(Context context) {
+        byte[] name = new byte[256];
+        check("cuDeviceGetName", JCudaDriver.cuDeviceGetName(name, name.length, context.device));
+        int length = 0;
+        while (length < name.length && name[length] != 0) {
+            length++;
+        }
+        return new String(name, 0, length, StandardCharsets.US_ASCII);
+    }
+
+    static int attribute(Context context, int attribute) {
+        int[] value = new int[1];
+        check("cuDeviceGetAttribute", JCudaDriver.cuDeviceGetAttribute(value, attribute, context.device));
+        return value[0];
+    }
+
+    /** The newest CUDA that the driver knows: 13000 for 13.0. */
+    static int driverVersion() {
+        int[] version = new int[1];
+        check("cuDriverGetVersion", JCudaDriver.cuDriverGetVersion(version));
+        return version[0];
+    }
+
+    /** Bytes of device memory that are free. */
+    static long freeBytes() {
+        long[] free = new long[1];
+        check("cuMemGetInfo", JCudaDriver.cuMemGetInfo(free, new long[1]));
+        return free[0];
+    }
+
+    // ---- memory
+
+    /** Device memory, or 0 where there is not enough. */
+    static long allocate(long bytes) {
+        DeviceAddress address = new DeviceAddress();
+        int status = JCudaDriver.cuMemAlloc(address, bytes);
+        if (status == OUT_OF_MEMORY) {
+            return 0;
+        }
+        check("cuMemAlloc", status);
+        return address.address();
+    }
+
+    static void free(long address) {
+        check("cuMemFree", JCudaDriver.cuMemFree(new DeviceAddress(address)));
+    }
+
+    /** Host memory that the device copies from and to by itself. */
+    static long allocatePinned(long bytes) {
+        HostAddress address = new HostAddress();
+        check("cuMemHostAlloc", JCudaDriver.cuMemHostAlloc(address, bytes, 0));
+        return address.address();
+    }
+
+    static void freePinned(long address) {
+        check("cuMemFreeHost", JCudaDriver.cuMemFreeHost(new HostAddress(address)));
+    }
+
+    // ---- copies; pitches in bytes
+
+    static void copyToDevice(long device, long host, long bytes, Stream stream) {
+        check(
+                "cuMemcpyHtoDAsync",
+                JCudaDriver.cuMemcpyHtoDAsync(new DeviceAddress(device), new HostAddress(host), bytes, stream));
+    }
+
+    static void copyToHost(long host, long device, long bytes, Stream stream) {
+        check(
+                "cuMemcpyDtoHAsync",
+                JCudaDriver.cuMemcpyDtoHAsync(new HostAddress(host), new DeviceAddress(device), bytes, stream));
+    }
+
+    /** Copies {@code rows} rows of {@code rowBytes} that lie back to back on the host. */
+    static void copyRowsToDevice(long device, long pitch, long host, long rowBytes, long rows, Stream stream) {
+        CUDA_MEMCPY2D copy = rows(device, pitch, rowBytes, rows);
+        copy.dstDevice = copy.srcDevice;
+        copy.dstPitch = pitch;
+        copy.dstMemoryType = CUmemorytype.CU_MEMORYTYPE_DEVICE;
+        copy.srcHost = new HostAddress(host);
+        copy.srcPitch = rowBytes;
+        copy.srcMemoryType = CUmemorytype.CU_MEMORYTYPE_HOST;
+        check("cuMemcpy2DAsync", JCudaDriver.cuMemcpy2DAsync(copy, stream));
+    }
+
+    /** The way back of {@link #copyRowsToDevice}. */
+    static void copyRowsToHost(long host, long device, long pitch, long rowBytes, long rows, Stream stream) {
+        CUDA_MEMCPY2D copy = rows(device, pitch, rowBytes, rows);
+        copy.dstHost = new HostAddress(host);
+        copy.dstPitch = rowBytes;
+        copy.dstMemoryType = CUmemorytype.CU_MEMORYTYPE_HOST;
+        check("cuMemcpy2DAsync", JCudaDriver.cuMemcpy2DAsync(copy, stream));
+    }
+
+    private static CUDA_MEMCPY2D rows(long device, long pitch, long rowBytes, long rows) {
+        CUDA_MEMCPY2D copy = new CUDA_MEMCPY2D();
+        copy.srcDevice = new DeviceAddress(device);
+        copy.srcPitch = pitch;
+        copy.srcMemoryType = CUmemorytype.CU_MEMORYTYPE_DEVICE;
+        copy.WidthInBytes = rowBytes;
+        copy.Height = rows;
+        return copy;
+    }
+
+    /** Zeros in {@code rows} rows of {@code rowBytes}. */
+    static void zero(long device, long pitch, long rowBytes, long rows, Stream stream) {
+        if (rows == 1 || pitch == rowBytes) {
+            check(
+                    "cuMemsetD8Async",
+                    JCudaDriver.cuMemsetD8Async(new DeviceAddress(device), (byte) 0, rowBytes * rows, stream));
+        } else {
+            check(
+                    "cuMemsetD2D8Async",
+                    JCudaDriver.cuMemsetD2D8Async(
+                            new DeviceAddress(device), pitch, (byte) 0, rowBytes, rows, stream));
+        }
+    }
+
+    // ---- streams and events
+
+    static Stream createStream() {
+        Stream stream = new Stream();
+        check("cuStreamCreate", JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING));
+        return stream;
+    }
+
+    static void destroy(Stream stream) {
+        check("cuStreamDestroy", JCudaDriver.cuStreamDestroy(stream));
+    }
+
+    /** Waits for all work of the stream; failures of kernels come out here. */
+    static void synchronize(Stream stream) {
+        check("cuStreamSynchronize", JCudaDriver.cuStreamSynchronize(stream));
+    }
+
+    static Event createEvent() {
+        Event event = new Event();
+        check("cuEventCreate", JCudaDriver.cuEventCreate(event, CUevent_flags.CU_EVENT_DISABLE_TIMING));
+        return event;
+    }
+
+    static void record(Event event, Stream stream) {
+        check("cuEventRecord", JCudaDriver.cuEventRecord(event, stream));
+    }
+
+    static void synchronize(Event event) {
+        check("cuEventSynchronize", JCudaDriver.cuEventSynchronize(event));
+    }
+
+    static void destroy(Event event) {
+        check("cuEventDestroy", JCudaDriver.cuEventDestroy(event));
+    }
+
+    // ---- cuBLAS
+
+    /** A cuBLAS context on a stream, with a workspace of its own in device memory. */
+    static Blas createBlas(Stream stream, long workspace, long workspaceBytes) {
+        Blas blas = new Blas();
+        checkBlas("cublasCreate", JCublas2.cublasCreate(blas));
+        try {
+            checkBlas("cublasSetStream", JCublas2.cublasSetStream(blas, stream(stream)));
+            checkBlas(
+                    "cublasSetWorkspace",
+                    JCublas2.cublasSetWorkspace(blas, new DeviceAddress(workspace), workspaceBytes));
+            checkBlas("cublasSetMathMode", JCublas2.cublasSetMathMode(blas, cublasMath.CUBLAS_DEFAULT_MATH));
+        } catch (EngineFailure e) {
+            JCublas2.cublasDestroy(blas);
+            throw e;
+        }
+        return blas;
+    }
+
+    private static cudaStream_t stream(Stream stream) {
+        return new cudaStream_t(stream);
+    }
+
+    static void destroy(Blas blas) {
+        checkBlas("cublasDestroy", JCublas2.cublasDestroy(blas));
+    }
+
+    static int version(Blas blas) {
+        int[] version = new int[1];
+        checkBlas("cublasGetVersion", JCublas2.cublasGetVersion(blas, version));
+        return version[0];
+    }
+
+    /**
+     * {@code C = op(A) op(B) + beta C} for {@code batch} triples of matrices that lie {@code stride…} elements apart; m, n, k and
+     * leading dimensions as cuBLAS counts them. Float32 sums; float32 products are exact but with {@code tf32}.
+     */
+    static void gemm(
+            Blas blas,
+            boolean transA,
+            boolean transB,
+            int m,
+            int n,
+            int k,
+            Operand a,
+            Operand b,
+            boolean accumulate,
+            Operand c,
+            int batch,
+            boolean tf32) {
+        int compute = tf32 ? cublasComputeType.CUBLAS_COMPUTE_32F_FAST_TF32 : cublasComputeType.CUBLAS_COMPUTE_32F;
+        int opA = transA ? cublasOperation.CUBLAS_OP_T : cublasOperation.CUBLAS_OP_N;
+        int opB = transB ? cublasOperation.CUBLAS_OP_T : cublasOperation.CUBLAS_OP_N;
+        Pointer beta = accumulate ? ONE : ZERO;
+        if (batch == 1) {
+            checkBlas(
+                    "cublasGemmEx",
+                    JCublas2.cublasGemmEx_new(
+                            blas,
+                            opA,
+                            opB,
+                            m,
+                            n,
+                            k,
+                            ONE,
+                            new DeviceAddress(a.address),
+                            type(a.dtype),
+                            a.leading,
+                            new DeviceAddress(b.address),
+                            type(b.dtype),
+                            b.leading,
+                            beta,
+                            new DeviceAddress(c.address),
+                            type(c.dtype),
+                            c.leading,
+                            compute,
+                            cublasGemmAlgo.CUBLAS_GEMM_DEFAULT));
+            return;
+        }
+        checkBlas(
+                "cublasGemmStridedBatchedEx",
+                JCublas2.cublasGemmStridedBatchedEx_new(
+                        blas,
+                        opA,
+                        opB,
+                        m,
+                        n,
+                        k,
+                        ONE,
+                        new DeviceAddress(a.address),
+                        type(a.dtype),
+                        a.leading,
+                        a.stride,
+                        new DeviceAddress(b.address),
+                        type(b.dtype),
+                        b.leading,
+                        b.stride,
+                        beta,
+                        new DeviceAddress(c.address),
+                        type(c.dtype),
+                        c.leading,
+                        c.stride,
+                        batch,
+                        compute,
+                        cublasGemmAlgo.CUBLAS_GEMM_DEFAULT));
+    }
+
+    /**
+     * A matrix of a product.
+     *
+     * @param leading elements from one column to the next
+     * @param stride elements from one matrix of a batch to the next
+     */
+    record Operand(long address, DType dtype, int leading, long stride) {}
+
+    private static int type(DType dtype) {
+        return dtype == DType.BF16 ? cudaDataType.CUDA_R_16BF : cudaDataType.CUDA_R_32F;
+    }
+
+    // ---- failures
+
+    private static void check(String call, int status) {
+        if (status != CUresult.CUDA_SUCCESS) {
+            String[] text = new String[1];
+            JCudaDriver.cuGetErrorString(status, text);
+            throw new EngineFailure(call + ": " + CUresult.stringFor(status) + (text[0] == null ? "" : ", " + text[0]));
+        }
+    }
+
+    private static void checkBlas(String call, int status) {
+        if (status != cublasStatus.CUBLAS_STATUS_SUCCESS) {
+            throw new EngineFailure(call + ": " + cublasStatus.stringFor(status));
+        }
+    }
+}

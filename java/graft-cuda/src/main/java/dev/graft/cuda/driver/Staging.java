@@ -1,0 +1,66 @@
+package dev.graft.cuda.driver;
+
+import dev.graft.engine.EngineFailure;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Two pinned buffers between host and device, used in turn: while the device copies out of one, the host fills the other. The host
+ * waits only where it is two buffers ahead.
+ */
+final class Staging implements AutoCloseable {
+    private final Jcuda.Stream stream;
+    private final long capacity;
+    private final long[] addresses = new long[2];
+    private final Jcuda.Event[] copied = new Jcuda.Event[2];
+    private int next;
+
+    Staging(Jcuda.Stream stream, long capacity) {
+        this.stream = stream;
+        this.capacity = capacity;
+        try {
+            for (int i = 0; i < addresses.length; i++) {
+                addresses[i] = Jcuda.allocatePinned(capacity);
+                copied[i] = Jcuda.createEvent();
+            }
+        } catch (EngineFailure e) {
+            close();
+            throw e;
+        }
+    }
+
+    /** Bytes of a buffer. */
+    long capacity() {
+        return capacity;
+    }
+
+    /** A buffer that the device has done with; it is handed over by {@link #handOver}. */
+    MemorySegment acquire() {
+        next = 1 - next;
+        Jcuda.synchronize(copied[next]);
+        return MemorySegment.ofAddress(addresses[next]).reinterpret(capacity);
+    }
+
+    /** To be called after a copy out of the buffer last acquired was enqueued. */
+    void handOver() {
+        Jcuda.record(copied[next], stream);
+    }
+
+    /** The address of the buffer last acquired. */
+    long address() {
+        return addresses[next];
+    }
+
+    @Override
+    public void close() {
+        for (int i = 0; i < addresses.length; i++) {
+            if (copied[i] != null) {
+                Jcuda.destroy(copied[i]);
+                copied[i] = null;
+            }
+            if (addresses[i] != 0) {
+                Jcuda.freePinned(addresses[i]);
+                addresses[i] = 0;
+            }
+        }
+    }
+}
