@@ -19,6 +19,26 @@
 
 #include "graft_cuda.h"
 
+namespace graft {
+
+constexpr unsigned FULL_WARP = 0xffffffffu;
+constexpr int WARP = 32;
+
+/* Storage of a bfloat16; arithmetic is done in float. */
+struct bf16 {
+    uint16_t bits;
+};
+
+/* What a 16-byte access moves. */
+struct alignas(16) Words {
+    uint32_t word[4];
+};
+
+/* Keeps `text` for graft_last_error() and returns `code`. */
+int32_t fail(int32_t code, const char *operation, const char *text);
+
+} // namespace graft
+
 #ifdef GRAFT_EMULATE
 #include "emulator/device.h"
 #else
@@ -27,15 +47,9 @@
 
 namespace graft {
 
-constexpr unsigned FULL_WARP = 0xffffffffu;
-constexpr int WARP = 32;
+#ifndef GRAFT_EMULATE
 
 /* ---- launching (library.cu) */
-
-/* Keeps `text` for graft_last_error() and returns `code`. */
-int32_t fail(int32_t code, const char *operation, const char *text);
-
-#ifndef GRAFT_EMULATE
 
 /* The outcome of a launch that was just made. */
 int32_t launch_status(const char *operation);
@@ -70,16 +84,7 @@ __device__ __forceinline__ T *shared_memory() {
     return reinterpret_cast<T *>(graft_shared_memory);
 }
 
-#endif
-
 /* ---- bfloat16 */
-
-/* Storage of a bfloat16; arithmetic is done in float. */
-struct bf16 {
-    uint16_t bits;
-};
-
-#ifndef GRAFT_EMULATE
 
 __device__ __forceinline__ float to_float(bf16 value) {
     return __uint_as_float(static_cast<uint32_t>(value.bits) << 16);
@@ -114,10 +119,6 @@ __device__ __forceinline__ float half_to_float(uint16_t bits) {
 }
 
 /* ---- 16-byte accesses; both addresses on 16-byte boundaries */
-
-struct alignas(16) Words {
-    uint32_t word[4];
-};
 
 __device__ __forceinline__ Words load16(const void *address) {
     uint4 v = *static_cast<const uint4 *>(address);

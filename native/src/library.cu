@@ -31,6 +31,8 @@ int multiprocessors() {
 
 #endif
 
+__global__ void nothing() {}
+
 } // namespace graft
 
 int32_t graft_abi_version(void) {
@@ -39,4 +41,16 @@ int32_t graft_abi_version(void) {
 
 const char *graft_last_error(void) {
     return graft::last_error;
+}
+
+int32_t graft_check_device(void *stream) {
+    const char *operation = "graft_check_device";
+    int32_t status = graft::launch(operation, graft::nothing, 1, 1, 0, stream);
+#ifndef GRAFT_EMULATE
+    if (status == GRAFT_OK) {
+        cudaError_t error = cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
+        status = error == cudaSuccess ? GRAFT_OK : graft::fail(GRAFT_CUDA_ERROR, operation, cudaGetErrorString(error));
+    }
+#endif
+    return status;
 }
