@@ -289,7 +289,10 @@ void run_blocks(const Launch &launch, std::atomic<uint64_t> &next, std::atomic<b
             }
         }
     }
-    if (!mine->stacks.give_back_all()) {
+    if (mine->failed) {
+        mine->stacks.give_back_all();
+    }
+    if (mine->stacks.take_overflow()) {
         std::lock_guard lock(mutex);
         if (!failed.exchange(true)) {
             failure = std::string(launch.operation) + ": a thread used more stack than the emulator has";
@@ -374,7 +377,7 @@ void wait_for_warp(const char *what, void (*complete)(Warp &), const char *file,
         warp->what = what;
         warp->file = file;
         warp->line = line;
-    } else if (warp->line != line || std::strcmp(warp->what, what) != 0) {
+    } else if (warp->line != line || (warp->what != what && std::strcmp(warp->what, what) != 0)) {
         abort_launch("divergence: waits in %s (%s:%d) while lanes 0x%08x of its warp wait in %s (%s:%d)", what, file, line, warp->waiting,
                      warp->what, warp->file, warp->line);
     }

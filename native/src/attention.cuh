@@ -1,0 +1,211 @@
+/*
+ * What the attention kernels share: operands by head, a block's sequence, the mask, and float32 products of tiles.
+ *
+ * Scores are kept in units of log2: p = 2^(c q.k - m) with c = scale log2(e), one fused multiply-add and one exp2 an element.
+ */
+#pragma once
+
+#include <climits>
+#include <cmath>
+
+#include "device.cuh"
+
+namespace graft {
+
+constexpr double LOG2_E = 1.4426950408889634;
+constexpr float LN_2 = 0.6931471805599453f;
+
+/* 2^x to 2 units in the last place: one instruction of the special function unit, small results flushed to 0. */
+__device__ __forceinline__ float exp2_fast(float x) {
+#ifdef GRAFT_EMULATE
+    return exp2f(x);
+#else
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#endif
+}
+
+/* A matrix of heads side by side. */
+template <class T>
+struct HeadMatrix {
+    T *data;
+    int64_t pitch;
+    bool packed; /* every head's rows can be read and written in 16-byte packs */
+
+    __device__ __forceinline__ T *at(int64_t row, int column) const {
+        return data + row * pitch + column;
+    }
+};
+
+template <class T>
+HeadMatrix<T> head_matrix(T *data, int64_t pitch, int head_dim) {
+    return {data, pitch, is_packed<T>(data, pitch, head_dim)};
+}
+
+struct Sequence {
+    int query_start, query_length, key_start, key_length;
+
+    /* The position of query 0 among the keys. */
+    __device__ __forceinline__ int offset() const {
+        return key_length - query_length;
+    }
+};
+
+__device__ __forceinline__ Sequence sequence_of(const graft_attention &a, int index) {
+    const int *column = a.sequences + index;
+    const int n = a.sequence_count;
+    return {column[0], column[n], column[2 * n], column[3 * n]};
+}
+
+__device__ __forceinline__ bool sees(int position, int key, int window) {
+    return key <= position && key > position - window;
+}
+
+/* Whether some query at [first, last_position] sees some key of [first_key, last_key]. */
+__device__ __forceinline__ bool any_sees(int first_position, int last_position, int first_key, int last_key, int window) {
+    return first_key <= last_position && last_key > first_position - window;
+}
+
+/* Whether every query at [first, last_position] sees every key of [first_key, last_key]: no mask is needed. */
+__device__ __forceinline__ bool all_see(int first_position, int last_position, int first_key, int last_key, int window) {
+    return last_key <= first_position && first_key > last_position - window;
+}
+
+/* The first query of a key tile's range, and the one after its last. */
+struct QueryRange {
+    int first, end;
+};
+
+/* The queries of `sequence` that see a key of [first_key, last_key], the first rounded down to a multiple of `tile`. */
+__device__ __forceinline__ QueryRange queries_of(const Sequence &sequence, int first_key, int last_key, int window, int tile) {
+    const int64_t end = static_cast<int64_t>(last_key) + window - sequence.offset();
+    return {max(0, first_key - sequence.offset()) / tile * tile,
+            static_cast<int>(end < sequence.query_length ? max(static_cast<int>(end), 0) : sequence.query_length)};
+}
+
+/* The first key that a query at `first_position` or behind it sees, rounded down to a multiple of `tile`. */
+__device__ __forceinline__ int first_key_of(int first_position, int window, int tile) {
+    return max(0, first_position - window + 1) / tile * tile;
+}
+
+/* Refuses what the kernels do not compute; otherwise a copy in which "no window" is the largest one. */
+inline int32_t check_attention(const char *operation, int32_t dtype, const graft_attention *attention, graft_attention *checked) {
+    if (dtype != GRAFT_F32 && dtype != GRAFT_BF16) {
+        return fail(GRAFT_INVALID_ARGUMENT, operation, "dtype must be F32 or BF16");
+    }
+    *checked = *attention;
+    if (checked->head_dim < 1 || checked->head_dim > 256) {
+        return fail(GRAFT_INVALID_ARGUMENT, operation, "head_dim must be 1 to 256");
+    }
+    if (checked->key_value_heads < 1 || checked->heads < 1 || checked->heads % checked->key_value_heads != 0) {
+        return fail(GRAFT_INVALID_ARGUMENT, operation, "key_value_heads must divide heads");
+    }
+    if (checked->window < 0 || !(checked->scale > 0)) {
+        return fail(GRAFT_INVALID_ARGUMENT, operation, "scale must be positive, window not negative");
+    }
+    checked->window = checked->window == 0 ? INT_MAX : checked->window;
+    return GRAFT_OK;
+}
+
+/*
+ * float32 tiles: 256 threads as 16 x 16 (y, x), R x R results a thread at rows y + 16 i and columns x + 16 j. Rows are D + 4 floats
+ * apart, so that the 16-byte reads of eight neighbouring rows touch every bank once.
+ */
+constexpr int FLOAT_THREADS = 256;
+
+template <int D, int R>
+struct FloatTile {
+    static constexpr int ROWS = 16 * R;
+    static constexpr int PITCH = D + 4;
+    static constexpr int SIZE = ROWS * PITCH;
+    static constexpr int WEIGHT_PITCH = ROWS + 4;
+    static constexpr int WEIGHTS = ROWS * WEIGHT_PITCH;
+
+    static __device__ __forceinline__ int x() {
+        return threadIdx.x % 16;
+    }
+
+    static __device__ __forceinline__ int y() {
+        return threadIdx.x / 16;
+    }
+
+    /* `rows` rows of `cols` elements, zeros beyond. */
+    static __device__ void load(float *tile, const HeadMatrix<const float> &matrix, int64_t first_row, int column, int rows, int cols) {
+        for (int i = threadIdx.x; i < ROWS * (D / 4); i += FLOAT_THREADS) {
+            const int row = i / (D / 4);
+            const int col = i % (D / 4) * 4;
+            const float *source = matrix.at(first_row + row, column + col);
+            Words words = {{0, 0, 0, 0}};
+            if (row < rows && matrix.packed && col < cols) {
+                words = load16_readonly(source);
+            } else if (row < rows) {
+                for (int e = 0; e < 4; e++) {
+                    words.word[e] = col + e < cols ? float_bits(source[e]) : 0;
+                }
+            }
+            store16(tile + row * PITCH + col, words);
+        }
+    }
+
+    /* sum = a b^T over the first `cols` columns. */
+    static __device__ __forceinline__ void multiply_transposed(float (&sum)[R][R], const float *a, const float *b, int cols) {
+        for (int i = 0; i < R; i++) {
+            for (int j = 0; j < R; j++) {
+                sum[i][j] = 0;
+            }
+        }
+#pragma unroll 2
+        for (int col = 0; col < cols; col += 4) {
+            Pack<float> left[R];
+            for (int i = 0; i < R; i++) {
+                left[i] = Pack<float>::load(a + (y() + 16 * i) * PITCH + col);
+            }
+            for (int j = 0; j < R; j++) {
+                const Pack<float> right = Pack<float>::load(b + (x() + 16 * j) * PITCH + col);
+                for (int i = 0; i < R; i++) {
+                    for (int e = 0; e < 4; e++) {
+                        sum[i][j] = fmaf(left[i].value[e], right.value[e], sum[i][j]);
+                    }
+                }
+            }
+        }
+    }
+
+    /* sum += weights b: results at rows y + 16 i and columns 4 x + 64 j to the third after it. */
+    static __device__ __forceinline__ void multiply_weights(float (&sum)[R][D / 16], const float *weights, const float *b) {
+#pragma unroll 1
+        for (int k = 0; k < ROWS; k += 4) {
+            Pack<float> left[R];
+            for (int i = 0; i < R; i++) {
+                left[i] = Pack<float>::load(weights + (y() + 16 * i) * WEIGHT_PITCH + k);
+            }
+            for (int e = 0; e < 4; e++) {
+                for (int j = 0; j < D / 64; j++) {
+                    const Pack<float> right = Pack<float>::load(b + (k + e) * PITCH + 4 * x() + 64 * j);
+                    for (int i = 0; i < R; i++) {
+                        for (int c = 0; c < 4; c++) {
+                            sum[i][4 * j + c] = fmaf(left[i].value[e], right.value[c], sum[i][4 * j + c]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /* factor * sum to `rows` rows of `cols` elements. */
+    static __device__ void store(const float (&sum)[R][D / 16], const float (&factor)[R], const HeadMatrix<float> &matrix,
+                                 int64_t first_row, int column, int rows, int cols) {
+        for (int i = 0; i < R; i++) {
+            const int row = y() + 16 * i;
+            for (int j = 0; j < D / 16; j++) {
+                const int col = 4 * x() + 64 * (j / 4) + j % 4;
+                if (row < rows && col < cols) {
+                    *matrix.at(first_row + row, column + col) = factor[i] * sum[i][j];
+                }
+            }
+        }
+    }
+};
+
+} // namespace graft
