@@ -2,6 +2,7 @@ package dev.graft.cli;
 
 import dev.graft.cli.console.Console;
 import dev.graft.common.InputException;
+import dev.graft.engine.EngineFailure;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.AccessDeniedException;
@@ -52,6 +53,10 @@ record Failures(Console console)
             case UncheckedIOException io -> {
                 say(oneLine(io.getMessage() + " (" + reason(io.getCause()) + ")") + "; check the path and the disk");
                 yield INPUT_AT_FAULT;
+            }
+            case EngineFailure engine -> {
+                say(oneLine(String.valueOf(engine.getMessage())));
+                yield OUR_FAULT;
             }
             case OutOfHeap memory -> {
                 say("out of memory on the Java heap; give it more with GRAFT_JAVA_OPTS=-Xmx8g, or use less data, "

@@ -134,6 +134,7 @@ final class TrainCommand extends BaseCommand {
             console().note(report.trainableLine());
             report.memoryLines().forEach(console()::note);
             memory.requireFits();
+            memory.plan().reserve(engine);
         }
     }
 

@@ -3,6 +3,7 @@ package dev.graft.train;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.AdamW;
+import dev.graft.engine.EngineFailure;
 import dev.graft.engine.Workspace;
 import dev.graft.io.AtomicFiles;
 import dev.graft.model.DecoderBuffers;
@@ -129,6 +130,7 @@ public final class Trainer implements AutoCloseable {
      *
      * @throws InputException where the loss or the gradients are no longer finite; weights and checkpoints are those of the last
      *     good step
+     * @throws EngineFailure where the hardware failed: checkpoints are those of the last good step, weights are lost
      */
     public Result train(TrainListener listener) {
         try (MetricsFile metrics = out == null ? null : new MetricsFile(out, state.step())) {
@@ -136,7 +138,7 @@ public final class Trainer implements AutoCloseable {
             double elapsedBefore = state.elapsedSeconds();
             double loss = Double.NaN;
             for (int step = state.step(); step < totalSteps(); step++) {
-                StepMetrics done = step(step, start, elapsedBefore);
+                StepMetrics done = attributed(step, start, elapsedBefore);
                 loss = done.loss();
                 state = new TrainerState(done.step(), done.elapsedSeconds());
                 listener.onStep(done);
@@ -155,6 +157,23 @@ public final class Trainer implements AutoCloseable {
             }
             return new Result(state.step(), loss, true);
         }
+    }
+
+    /** Kernels fail long after they were launched; the step waits for its own before it ends, so that the failure is its own too. */
+    private StepMetrics attributed(int step, long start, double elapsedBefore) {
+        try {
+            return step(step, start, elapsedBefore);
+        } catch (EngineFailure failure) {
+            throw new EngineFailure("step " + (step + 1) + ": " + failure.getMessage() + lastGoodCheckpoint());
+        }
+    }
+
+    private String lastGoodCheckpoint() {
+        return out == null
+                ? ""
+                : TrainerState.newest(out)
+                        .map(folder -> "; the last good checkpoint is " + folder)
+                        .orElse("");
     }
 
     private StepMetrics step(int step, long start, double elapsedBefore) {
@@ -211,13 +230,9 @@ public final class Trainer implements AutoCloseable {
         if (Double.isFinite(value)) {
             return;
         }
-        String kept = out == null
-                ? ""
-                : TrainerState.newest(out)
-                        .map(folder -> "; the last good checkpoint is " + folder)
-                        .orElse("");
         throw new InputException("step " + (step + 1) + ": the " + what + " is " + value
-                + ", training stops; lower --lr, add --warmup-steps or look for bad rows in the data" + kept);
+                + ", training stops; lower --lr, add --warmup-steps or look for bad rows in the data"
+                + lastGoodCheckpoint());
     }
 
     private void evaluateIfDue(int step, @Nullable MetricsFile metrics, TrainListener listener) {

@@ -65,8 +65,8 @@ public final class CudaEngine implements Engine {
             device.close();
             throw e;
         }
-        layout = new BufferLayout(
-                ALIGNMENT, settings.border(), settings.memory().deviceBytes());
+        layout =
+                new BufferLayout(ALIGNMENT, settings.border(), settings.memory().deviceBytes());
         freezing = new Freezing(gpu, layout);
         linear = new Linear(gpu, settings.tf32());
         attention = new Attention(gpu);

@@ -36,6 +36,7 @@ public record CudaSettings(int device, int border, boolean tf32, DeviceSettings 
         } catch (NumberFormatException noNumber) {
             // refused below
         }
-        throw new InputException("-D" + PREFIX + name + "=" + value + ": not a number; give 0 or more, or leave it out");
+        throw new InputException(
+                "-D" + PREFIX + name + "=" + value + ": not a number; give 0 or more, or leave it out");
     }
 }

@@ -1,7 +1,7 @@
 package dev.graft.cuda.driver;
 
-import dev.graft.engine.EngineFailure;
 import dev.graft.cuda.natives.CudaLibraries;
+import dev.graft.engine.EngineFailure;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.TensorView;
 import java.util.ArrayDeque;

@@ -240,8 +240,7 @@ final class Jcuda {
         } else {
             check(
                     "cuMemsetD2D8Async",
-                    JCudaDriver.cuMemsetD2D8Async(
-                            new DeviceAddress(device), pitch, (byte) 0, rowBytes, rows, stream));
+                    JCudaDriver.cuMemsetD2D8Async(new DeviceAddress(device), pitch, (byte) 0, rowBytes, rows, stream));
         }
     }
 

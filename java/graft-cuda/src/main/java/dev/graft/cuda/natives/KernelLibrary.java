@@ -45,7 +45,8 @@ public final class KernelLibrary {
     // int32_t graft_check_device(void *stream)
     private final MethodHandle checkDevice;
 
-    // int32_t graft_convert(stream, source_dtype, source, source_pitch, destination_dtype, destination, destination_pitch, rows, cols)
+    // int32_t graft_convert(stream, source_dtype, source, source_pitch, destination_dtype, destination,
+    // destination_pitch, rows, cols)
     private final MethodHandle convert;
 
     // int32_t graft_fill_rows(stream, dtype, bias, bias_dtype, residual, residual_pitch, y, y_pitch, rows, cols)
@@ -73,23 +74,28 @@ public final class KernelLibrary {
     // int32_t graft_rope(stream, dtype, x, x_pitch, cos_sin, cos_sin_pitch, positions, inverse, rows, heads, head_dim)
     private final MethodHandle rope;
 
-    // int32_t graft_attention_forward(stream, dtype, attention, q, q_pitch, k, k_pitch, v, v_pitch, o, o_pitch, log_sum_exp,
+    // int32_t graft_attention_forward(stream, dtype, attention, q, q_pitch, k, k_pitch, v, v_pitch, o, o_pitch,
+    // log_sum_exp,
     //                                 log_sum_exp_pitch)
     private final MethodHandle attentionForward;
 
-    // int32_t graft_attention_backward(stream, dtype, attention, q, q_pitch, k, k_pitch, v, v_pitch, o, o_pitch, log_sum_exp,
-    //                                  log_sum_exp_pitch, d_o, d_o_pitch, dq, dq_pitch, dk, dk_pitch, dv, dv_pitch, query_rows,
+    // int32_t graft_attention_backward(stream, dtype, attention, q, q_pitch, k, k_pitch, v, v_pitch, o, o_pitch,
+    // log_sum_exp,
+    //                                  log_sum_exp_pitch, d_o, d_o_pitch, dq, dq_pitch, dk, dk_pitch, dv, dv_pitch,
+    // query_rows,
     //                                  scratch, scratch_bytes)
     private final MethodHandle attentionBackward;
 
     // int32_t graft_swiglu_forward(stream, dtype, gate, gate_pitch, up, up_pitch, y, y_pitch, rows, cols)
     private final MethodHandle swigluForward;
 
-    // int32_t graft_swiglu_backward(stream, dtype, dy, dy_pitch, gate, gate_pitch, up, up_pitch, d_gate, d_gate_pitch, d_up,
+    // int32_t graft_swiglu_backward(stream, dtype, dy, dy_pitch, gate, gate_pitch, up, up_pitch, d_gate, d_gate_pitch,
+    // d_up,
     //                               d_up_pitch, rows, cols)
     private final MethodHandle swigluBackward;
 
-    // int32_t graft_cross_entropy(stream, logits, logits_pitch, targets, gradient_scale, losses, d_logits_dtype, d_logits,
+    // int32_t graft_cross_entropy(stream, logits, logits_pitch, targets, gradient_scale, losses, d_logits_dtype,
+    // d_logits,
     //                             d_logits_pitch, rows, vocabulary)
     private final MethodHandle crossEntropy;
 
@@ -192,17 +198,46 @@ public final class KernelLibrary {
         }
     }
 
-    public int convert(long stream, int sourceDtype, long source, long sourcePitch, int destinationDtype, long destination, long destinationPitch, long rows, long cols) {
+    public int convert(
+            long stream,
+            int sourceDtype,
+            long source,
+            long sourcePitch,
+            int destinationDtype,
+            long destination,
+            long destinationPitch,
+            long rows,
+            long cols) {
         try {
-            return (int) convert.invokeExact(stream, sourceDtype, source, sourcePitch, destinationDtype, destination, destinationPitch, rows, cols);
+            return (int) convert.invokeExact(
+                    stream,
+                    sourceDtype,
+                    source,
+                    sourcePitch,
+                    destinationDtype,
+                    destination,
+                    destinationPitch,
+                    rows,
+                    cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int fillRows(long stream, int dtype, long bias, int biasDtype, long residual, long residualPitch, long y, long yPitch, long rows, long cols) {
+    public int fillRows(
+            long stream,
+            int dtype,
+            long bias,
+            int biasDtype,
+            long residual,
+            long residualPitch,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
         try {
-            return (int) fillRows.invokeExact(stream, dtype, bias, biasDtype, residual, residualPitch, y, yPitch, rows, cols);
+            return (int) fillRows.invokeExact(
+                    stream, dtype, bias, biasDtype, residual, residualPitch, y, yPitch, rows, cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
@@ -216,7 +251,16 @@ public final class KernelLibrary {
         }
     }
 
-    public int gatherRows(long stream, int dtype, long table, long tablePitch, long index, long y, long yPitch, long rows, long cols) {
+    public int gatherRows(
+            long stream,
+            int dtype,
+            long table,
+            long tablePitch,
+            long index,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
         try {
             return (int) gatherRows.invokeExact(stream, dtype, table, tablePitch, index, y, yPitch, rows, cols);
         } catch (Throwable thrown) {
@@ -224,15 +268,35 @@ public final class KernelLibrary {
         }
     }
 
-    public int scatterAddRows(long stream, int yDtype, long y, long yPitch, long index, int tableDtype, long table, long tablePitch, long rows, long cols) {
+    public int scatterAddRows(
+            long stream,
+            int yDtype,
+            long y,
+            long yPitch,
+            long index,
+            int tableDtype,
+            long table,
+            long tablePitch,
+            long rows,
+            long cols) {
         try {
-            return (int) scatterAddRows.invokeExact(stream, yDtype, y, yPitch, index, tableDtype, table, tablePitch, rows, cols);
+            return (int) scatterAddRows.invokeExact(
+                    stream, yDtype, y, yPitch, index, tableDtype, table, tablePitch, rows, cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int addColumnSums(long stream, int dtype, long x, long xPitch, long rows, long cols, long sums, long scratch, long scratchBytes) {
+    public int addColumnSums(
+            long stream,
+            int dtype,
+            long x,
+            long xPitch,
+            long rows,
+            long cols,
+            long sums,
+            long scratch,
+            long scratchBytes) {
         try {
             return (int) addColumnSums.invokeExact(stream, dtype, x, xPitch, rows, cols, sums, scratch, scratchBytes);
         } catch (Throwable thrown) {
@@ -240,47 +304,175 @@ public final class KernelLibrary {
         }
     }
 
-    public int rmsNormForward(long stream, int dtype, long x, long xPitch, long weight, float epsilon, long y, long yPitch, long rstd, long rows, long cols) {
+    public int rmsNormForward(
+            long stream,
+            int dtype,
+            long x,
+            long xPitch,
+            long weight,
+            float epsilon,
+            long y,
+            long yPitch,
+            long rstd,
+            long rows,
+            long cols) {
         try {
-            return (int) rmsNormForward.invokeExact(stream, dtype, x, xPitch, weight, epsilon, y, yPitch, rstd, rows, cols);
+            return (int)
+                    rmsNormForward.invokeExact(stream, dtype, x, xPitch, weight, epsilon, y, yPitch, rstd, rows, cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int rmsNormBackward(long stream, int dtype, long dy, long dyPitch, long x, long xPitch, long weight, long rstd, long dx, long dxPitch, int accumulate, long weightGradient, long rows, long cols, long scratch, long scratchBytes) {
+    public int rmsNormBackward(
+            long stream,
+            int dtype,
+            long dy,
+            long dyPitch,
+            long x,
+            long xPitch,
+            long weight,
+            long rstd,
+            long dx,
+            long dxPitch,
+            int accumulate,
+            long weightGradient,
+            long rows,
+            long cols,
+            long scratch,
+            long scratchBytes) {
         try {
-            return (int) rmsNormBackward.invokeExact(stream, dtype, dy, dyPitch, x, xPitch, weight, rstd, dx, dxPitch, accumulate, weightGradient, rows, cols, scratch, scratchBytes);
+            return (int) rmsNormBackward.invokeExact(
+                    stream,
+                    dtype,
+                    dy,
+                    dyPitch,
+                    x,
+                    xPitch,
+                    weight,
+                    rstd,
+                    dx,
+                    dxPitch,
+                    accumulate,
+                    weightGradient,
+                    rows,
+                    cols,
+                    scratch,
+                    scratchBytes);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int rope(long stream, int dtype, long x, long xPitch, long cosSin, long cosSinPitch, long positions, int inverse, long rows, int heads, int headDim) {
+    public int rope(
+            long stream,
+            int dtype,
+            long x,
+            long xPitch,
+            long cosSin,
+            long cosSinPitch,
+            long positions,
+            int inverse,
+            long rows,
+            int heads,
+            int headDim) {
         try {
-            return (int) rope.invokeExact(stream, dtype, x, xPitch, cosSin, cosSinPitch, positions, inverse, rows, heads, headDim);
+            return (int) rope.invokeExact(
+                    stream, dtype, x, xPitch, cosSin, cosSinPitch, positions, inverse, rows, heads, headDim);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int attentionForward(long stream, int dtype, MemorySegment attention, long q, long qPitch, long k, long kPitch, long v, long vPitch, long o, long oPitch, long logSumExp, long logSumExpPitch) {
+    public int attentionForward(
+            long stream,
+            int dtype,
+            MemorySegment attention,
+            long q,
+            long qPitch,
+            long k,
+            long kPitch,
+            long v,
+            long vPitch,
+            long o,
+            long oPitch,
+            long logSumExp,
+            long logSumExpPitch) {
         try {
-            return (int) attentionForward.invokeExact(stream, dtype, attention, q, qPitch, k, kPitch, v, vPitch, o, oPitch, logSumExp, logSumExpPitch);
+            return (int) attentionForward.invokeExact(
+                    stream, dtype, attention, q, qPitch, k, kPitch, v, vPitch, o, oPitch, logSumExp, logSumExpPitch);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int attentionBackward(long stream, int dtype, MemorySegment attention, long q, long qPitch, long k, long kPitch, long v, long vPitch, long o, long oPitch, long logSumExp, long logSumExpPitch, long dO, long dOPitch, long dq, long dqPitch, long dk, long dkPitch, long dv, long dvPitch, long queryRows, long scratch, long scratchBytes) {
+    public int attentionBackward(
+            long stream,
+            int dtype,
+            MemorySegment attention,
+            long q,
+            long qPitch,
+            long k,
+            long kPitch,
+            long v,
+            long vPitch,
+            long o,
+            long oPitch,
+            long logSumExp,
+            long logSumExpPitch,
+            long dO,
+            long dOPitch,
+            long dq,
+            long dqPitch,
+            long dk,
+            long dkPitch,
+            long dv,
+            long dvPitch,
+            long queryRows,
+            long scratch,
+            long scratchBytes) {
         try {
-            return (int) attentionBackward.invokeExact(stream, dtype, attention, q, qPitch, k, kPitch, v, vPitch, o, oPitch, logSumExp, logSumExpPitch, dO, dOPitch, dq, dqPitch, dk, dkPitch, dv, dvPitch, queryRows, scratch, scratchBytes);
+            return (int) attentionBackward.invokeExact(
+                    stream,
+                    dtype,
+                    attention,
+                    q,
+                    qPitch,
+                    k,
+                    kPitch,
+                    v,
+                    vPitch,
+                    o,
+                    oPitch,
+                    logSumExp,
+                    logSumExpPitch,
+                    dO,
+                    dOPitch,
+                    dq,
+                    dqPitch,
+                    dk,
+                    dkPitch,
+                    dv,
+                    dvPitch,
+                    queryRows,
+                    scratch,
+                    scratchBytes);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int swigluForward(long stream, int dtype, long gate, long gatePitch, long up, long upPitch, long y, long yPitch, long rows, long cols) {
+    public int swigluForward(
+            long stream,
+            int dtype,
+            long gate,
+            long gatePitch,
+            long up,
+            long upPitch,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
         try {
             return (int) swigluForward.invokeExact(stream, dtype, gate, gatePitch, up, upPitch, y, yPitch, rows, cols);
         } catch (Throwable thrown) {
@@ -288,17 +480,67 @@ public final class KernelLibrary {
         }
     }
 
-    public int swigluBackward(long stream, int dtype, long dy, long dyPitch, long gate, long gatePitch, long up, long upPitch, long dGate, long dGatePitch, long dUp, long dUpPitch, long rows, long cols) {
+    public int swigluBackward(
+            long stream,
+            int dtype,
+            long dy,
+            long dyPitch,
+            long gate,
+            long gatePitch,
+            long up,
+            long upPitch,
+            long dGate,
+            long dGatePitch,
+            long dUp,
+            long dUpPitch,
+            long rows,
+            long cols) {
         try {
-            return (int) swigluBackward.invokeExact(stream, dtype, dy, dyPitch, gate, gatePitch, up, upPitch, dGate, dGatePitch, dUp, dUpPitch, rows, cols);
+            return (int) swigluBackward.invokeExact(
+                    stream,
+                    dtype,
+                    dy,
+                    dyPitch,
+                    gate,
+                    gatePitch,
+                    up,
+                    upPitch,
+                    dGate,
+                    dGatePitch,
+                    dUp,
+                    dUpPitch,
+                    rows,
+                    cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int crossEntropy(long stream, long logits, long logitsPitch, long targets, float gradientScale, long losses, int dLogitsDtype, long dLogits, long dLogitsPitch, long rows, long vocabulary) {
+    public int crossEntropy(
+            long stream,
+            long logits,
+            long logitsPitch,
+            long targets,
+            float gradientScale,
+            long losses,
+            int dLogitsDtype,
+            long dLogits,
+            long dLogitsPitch,
+            long rows,
+            long vocabulary) {
         try {
-            return (int) crossEntropy.invokeExact(stream, logits, logitsPitch, targets, gradientScale, losses, dLogitsDtype, dLogits, dLogitsPitch, rows, vocabulary);
+            return (int) crossEntropy.invokeExact(
+                    stream,
+                    logits,
+                    logitsPitch,
+                    targets,
+                    gradientScale,
+                    losses,
+                    dLogitsDtype,
+                    dLogits,
+                    dLogitsPitch,
+                    rows,
+                    vocabulary);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
@@ -312,39 +554,79 @@ public final class KernelLibrary {
         }
     }
 
-    public int adamWStep(long stream, MemorySegment parameters, long values, long gradients, long moment1, long moment2, long sumOfSquares, long n) {
+    public int adamWStep(
+            long stream,
+            MemorySegment parameters,
+            long values,
+            long gradients,
+            long moment1,
+            long moment2,
+            long sumOfSquares,
+            long n) {
         try {
-            return (int) adamWStep.invokeExact(stream, parameters, values, gradients, moment1, moment2, sumOfSquares, n);
+            return (int)
+                    adamWStep.invokeExact(stream, parameters, values, gradients, moment1, moment2, sumOfSquares, n);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int loraShrinkInput(long stream, int dtype, long x, long xPitch, long inner, MemorySegment terms, int count, long scratch, long scratchBytes) {
+    public int loraShrinkInput(
+            long stream,
+            int dtype,
+            long x,
+            long xPitch,
+            long inner,
+            MemorySegment terms,
+            int count,
+            long scratch,
+            long scratchBytes) {
         try {
-            return (int) loraShrinkInput.invokeExact(stream, dtype, x, xPitch, inner, terms, count, scratch, scratchBytes);
+            return (int)
+                    loraShrinkInput.invokeExact(stream, dtype, x, xPitch, inner, terms, count, scratch, scratchBytes);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int loraShrinkGradient(long stream, int dtype, long dy, long dyPitch, long inner, MemorySegment terms, int count, long scratch, long scratchBytes) {
+    public int loraShrinkGradient(
+            long stream,
+            int dtype,
+            long dy,
+            long dyPitch,
+            long inner,
+            MemorySegment terms,
+            int count,
+            long scratch,
+            long scratchBytes) {
         try {
-            return (int) loraShrinkGradient.invokeExact(stream, dtype, dy, dyPitch, inner, terms, count, scratch, scratchBytes);
+            return (int) loraShrinkGradient.invokeExact(
+                    stream, dtype, dy, dyPitch, inner, terms, count, scratch, scratchBytes);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int loraInputFactorGradient(long stream, int dtype, long x, long xPitch, long inner, MemorySegment terms, int count, long scratch, long scratchBytes) {
+    public int loraInputFactorGradient(
+            long stream,
+            int dtype,
+            long x,
+            long xPitch,
+            long inner,
+            MemorySegment terms,
+            int count,
+            long scratch,
+            long scratchBytes) {
         try {
-            return (int) loraInputFactorGradient.invokeExact(stream, dtype, x, xPitch, inner, terms, count, scratch, scratchBytes);
+            return (int) loraInputFactorGradient.invokeExact(
+                    stream, dtype, x, xPitch, inner, terms, count, scratch, scratchBytes);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
     }
 
-    public int loraExpandOutput(long stream, int dtype, int yDtype, long y, long yPitch, long outer, MemorySegment terms, int count) {
+    public int loraExpandOutput(
+            long stream, int dtype, int yDtype, long y, long yPitch, long outer, MemorySegment terms, int count) {
         try {
             return (int) loraExpandOutput.invokeExact(stream, dtype, yDtype, y, yPitch, outer, terms, count);
         } catch (Throwable thrown) {
@@ -352,7 +634,8 @@ public final class KernelLibrary {
         }
     }
 
-    public int loraExpandGradient(long stream, int dtype, long dx, long dxPitch, long inner, MemorySegment terms, int count) {
+    public int loraExpandGradient(
+            long stream, int dtype, long dx, long dxPitch, long inner, MemorySegment terms, int count) {
         try {
             return (int) loraExpandGradient.invokeExact(stream, dtype, dx, dxPitch, inner, terms, count);
         } catch (Throwable thrown) {

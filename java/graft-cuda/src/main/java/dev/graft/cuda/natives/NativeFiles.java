@@ -61,7 +61,9 @@ final class NativeFiles {
 
     /** The folder that holds JCuda's libraries as files. */
     static Path jcudaFolder() throws IOException {
-        return NativeLibraryCache.unpack(JCUDA_RESOURCES, JCUDA, "jcuda").getFirst().getParent();
+        return NativeLibraryCache.unpack(JCUDA_RESOURCES, JCUDA, "jcuda")
+                .getFirst()
+                .getParent();
     }
 
     private static Path folder(CudaPlatform platform) {

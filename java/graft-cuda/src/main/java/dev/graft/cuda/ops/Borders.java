@@ -57,7 +57,8 @@ final class Borders {
 
     /** Whether every adapter is at work on all {@code rows} rows, so that no row of the border is left as it was. */
     boolean coverAll(int rows) {
-        return slots.stream().allMatch(slot -> slot.term().fromRow() == 0 && slot.term().toRow() == rows);
+        return slots.stream()
+                .allMatch(slot -> slot.term().fromRow() == 0 && slot.term().toRow() == rows);
     }
 
     /** What tells one division of a weight's border from another. */

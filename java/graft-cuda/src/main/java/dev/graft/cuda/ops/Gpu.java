@@ -68,11 +68,7 @@ public record Gpu(Device device, KernelLibrary kernels) {
     /** Every element = 0. */
     public void zero(TensorView destination) {
         int size = destination.dtype().byteSize();
-        device.zero(
-                at(destination),
-                destination.pitch() * size,
-                (long) destination.cols() * size,
-                destination.rows());
+        device.zero(at(destination), destination.pitch() * size, (long) destination.cols() * size, destination.rows());
     }
 
     /**

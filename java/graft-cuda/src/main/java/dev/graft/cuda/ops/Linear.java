@@ -56,7 +56,15 @@ public final class Linear {
             }
             int inner = x.cols() + (joined ? borders.width() : 0);
             products.add(new Product(
-                    false, true, x.rows(), p.weight().rows(), inner, factor(x), factor(p.weight()), factor(p.y()), adds));
+                    false,
+                    true,
+                    x.rows(),
+                    p.weight().rows(),
+                    inner,
+                    factor(x),
+                    factor(p.weight()),
+                    factor(p.y()),
+                    adds));
         }
         run(products);
         if (!bordered) {
@@ -204,7 +212,8 @@ public final class Linear {
         if (joined) {
             FrozenMatrix matrix = Objects.requireNonNull(FrozenMatrix.of(p.weight()));
             for (Borders.Slot slot : Borders.of(List.of(p)).slots(p)) {
-                gpu.convert(slot.term().a(), matrix.below(slot.column(), slot.term().rank()));
+                gpu.convert(
+                        slot.term().a(), matrix.below(slot.column(), slot.term().rank()));
                 inner += slot.term().rank();
             }
         }
