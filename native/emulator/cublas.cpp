@@ -42,7 +42,9 @@ struct Handle {
 struct Handles {
     std::mutex mutex;
     std::set<const Handle *> live;
-} blas_handles;
+};
+
+Handles &blas_handles = *new Handles;
 
 bool is_live(const Handle *handle) {
     std::lock_guard lock(blas_handles.mutex);

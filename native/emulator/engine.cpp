@@ -245,7 +245,7 @@ bool Worker::run(const Launch &launched, const dim3 &index) {
     return !failed;
 }
 
-/* Workers that no launch uses at the moment. */
+/* Workers that no launch uses at the moment. Never destroyed, like the other global state: launches may go on while a process exits. */
 struct Pool {
     std::mutex mutex;
     std::vector<std::unique_ptr<Worker>> idle;
@@ -264,7 +264,9 @@ struct Pool {
         std::lock_guard lock(mutex);
         idle.push_back(std::move(used));
     }
-} pool;
+};
+
+Pool &pool = *new Pool;
 
 /* Runs blocks until there are none or one has failed; its text is then in `failure`. */
 void run_blocks(const Launch &launch, std::atomic<uint64_t> &next, std::atomic<bool> &failed, std::string &failure, std::mutex &mutex) {
