@@ -89,22 +89,21 @@ __device__ __forceinline__ int first_key_of(int first_position, int window, int 
     return max(0, first_position - window + 1) / tile * tile;
 }
 
-/* Refuses what the kernels do not compute; otherwise a copy in which "no window" is the largest one. */
-inline int32_t check_attention(const char *operation, int32_t dtype, const graft_attention *attention, graft_attention *checked) {
+/* Refuses what the kernels do not compute, and writes "no window" as the largest one. */
+inline int32_t check_attention(const char *operation, int32_t dtype, graft_attention &a) {
     if (dtype != GRAFT_F32 && dtype != GRAFT_BF16) {
         return fail(GRAFT_INVALID_ARGUMENT, operation, "dtype must be F32 or BF16");
     }
-    *checked = *attention;
-    if (checked->head_dim < 1 || checked->head_dim > 256) {
+    if (a.head_dim < 1 || a.head_dim > 256) {
         return fail(GRAFT_INVALID_ARGUMENT, operation, "head_dim must be 1 to 256");
     }
-    if (checked->key_value_heads < 1 || checked->heads < 1 || checked->heads % checked->key_value_heads != 0) {
+    if (a.key_value_heads < 1 || a.heads < 1 || a.heads % a.key_value_heads != 0) {
         return fail(GRAFT_INVALID_ARGUMENT, operation, "key_value_heads must divide heads");
     }
-    if (checked->window < 0 || !(checked->scale > 0)) {
+    if (a.window < 0 || !(a.scale > 0)) {
         return fail(GRAFT_INVALID_ARGUMENT, operation, "scale must be positive, window not negative");
     }
-    checked->window = checked->window == 0 ? INT_MAX : checked->window;
+    a.window = a.window == 0 ? INT_MAX : a.window;
     return GRAFT_OK;
 }
 

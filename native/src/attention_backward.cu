@@ -518,8 +518,8 @@ int32_t graft_attention_backward(void *stream, int32_t dtype, const graft_attent
                                  int64_t dq_pitch, void *dk, int64_t dk_pitch, void *dv, int64_t dv_pitch, int64_t query_rows,
                                  void *scratch, int64_t scratch_bytes) {
     using namespace graft;
-    graft_attention a;
-    const int32_t status = check_attention("attention_backward", dtype, attention, &a);
+    graft_attention a = *attention;
+    const int32_t status = check_attention("attention_backward", dtype, a);
     if (status != GRAFT_OK) {
         return status;
     }

@@ -329,8 +329,8 @@ int32_t graft_attention_forward(void *stream, int32_t dtype, const graft_attenti
                                 const void *k, int64_t k_pitch, const void *v, int64_t v_pitch, void *o, int64_t o_pitch,
                                 float *log_sum_exp, int64_t log_sum_exp_pitch) {
     using namespace graft;
-    graft_attention a;
-    const int32_t status = check_attention("attention_forward", dtype, attention, &a);
+    graft_attention a = *attention;
+    const int32_t status = check_attention("attention_forward", dtype, a);
     if (status != GRAFT_OK) {
         return status;
     }
