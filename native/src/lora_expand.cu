@@ -98,16 +98,41 @@ __device__ __forceinline__ void multiply_term(float (&sum)[2][4][4], bf16 *share
     __syncthreads();
 }
 
+/* Where a run of a thread lies in a tile. */
+__device__ __forceinline__ int run_row(int i) {
+    return (threadIdx.x + i * THREADS) / (TILE / RUN);
+}
+__device__ __forceinline__ int run_col(int i) {
+    return (threadIdx.x + i * THREADS) % (TILE / RUN) * RUN;
+}
+
+/* The thread's runs of y to its places in `before`, [TILE][TILE]; asynchronously, in the caller's group of copies. */
+template <class Y>
+__device__ __forceinline__ void fetch(Y *before, const Expand<Y> &p, int64_t row, int64_t col) {
+    for (int i = 0; i < RUNS; i++) {
+        const int r = run_row(i);
+        const int c = run_col(i);
+        const bool inside = row + r < p.rows && col + c < p.cols;
+        for (int j = 0; j < RUN; j += Pack<Y>::N) {
+            cp_async16(before + r * TILE + c + j, p.y + (row + r) * p.pitch + col + c + j, inside);
+        }
+    }
+}
+
 template <class Y, bool RankContiguous>
 __global__ void __launch_bounds__(THREADS) expand_kernel(Expand<Y> p) {
-    bf16 *tiles = shared_memory<bf16>();
-    float *sums = shared_memory<float>(); // [TILE][SUMS_PITCH], in place of the tiles
+    Y *before = shared_memory<Y>(); // [TILE][TILE], where y has whole runs
+    bf16 *tiles = reinterpret_cast<bf16 *>(before + TILE * TILE);
+    float *sums = reinterpret_cast<float *>(tiles); // [TILE][SUMS_PITCH], in place of the tiles
     const int64_t col_blocks = ceil_div<int64_t>(p.cols, TILE);
     const int64_t row = blockIdx.x / col_blocks * TILE;
     const int64_t col = blockIdx.x % col_blocks * TILE;
     const int warp = threadIdx.x / WARP;
     const int lane = threadIdx.x % WARP;
 
+    if (p.whole) {
+        fetch(before, p, row, col);
+    }
     float added[RUNS][RUN] = {};
     for (int t = 0; t < p.count; t++) {
         const ExpandTerm &term = p.terms[t];
@@ -125,9 +150,8 @@ __global__ void __launch_bounds__(THREADS) expand_kernel(Expand<Y> p) {
         __syncthreads();
 #pragma unroll
         for (int i = 0; i < RUNS; i++) {
-            const int run = threadIdx.x + i * THREADS;
-            const int r = run / (TILE / RUN);
-            const int c = run % (TILE / RUN) * RUN;
+            const int r = run_row(i);
+            const int c = run_col(i);
             const uint32_t kept = term.mask.drops() ? term.mask.kept(row + r, col + c) : 0xffu;
             float value[RUN];
             load_run(value, sums + r * SUMS_PITCH + c, RUN, true);
@@ -138,17 +162,15 @@ __global__ void __launch_bounds__(THREADS) expand_kernel(Expand<Y> p) {
     }
 #pragma unroll
     for (int i = 0; i < RUNS; i++) {
-        const int run = threadIdx.x + i * THREADS;
-        const int64_t own_row = row + run / (TILE / RUN);
-        const int64_t own_col = col + run % (TILE / RUN) * RUN;
-        if (own_row < p.rows && own_col < p.cols) {
-            Y *y = p.y + own_row * p.pitch + own_col;
+        const int64_t left = p.cols - (col + run_col(i));
+        if (row + run_row(i) < p.rows && left > 0) {
+            Y *y = p.y + (row + run_row(i)) * p.pitch + col + run_col(i);
             float value[RUN];
-            load_run(value, y, p.cols - own_col, p.whole);
+            load_run(value, p.whole ? before + run_row(i) * TILE + run_col(i) : y, left, p.whole);
             for (int j = 0; j < RUN; j++) {
                 value[j] += added[i][j];
             }
-            store_run(value, y, p.cols - own_col, p.whole);
+            store_run(value, y, left, p.whole);
         }
     }
 }
@@ -172,7 +194,7 @@ int32_t expand_together(const char *operation, void *stream, Y *y, int64_t pitch
         const int64_t blocks = ceil_div<int64_t>(arguments.rows, TILE) * ceil_div<int64_t>(cols, TILE);
         const int factor_elements = RankContiguous ? TILE * (arguments.depth + PAD) : arguments.depth * (TILE + PAD);
         const size_t tile_bytes = static_cast<size_t>(TILE * (arguments.depth + PAD) + factor_elements) * sizeof(bf16);
-        const size_t shared_bytes = std::max(tile_bytes, TILE * SUMS_PITCH * sizeof(float));
+        const size_t shared_bytes = TILE * TILE * sizeof(Y) + std::max(tile_bytes, TILE * SUMS_PITCH * sizeof(float));
         const int32_t status = launch(operation, expand_kernel<Y, RankContiguous>, dim3(static_cast<unsigned>(blocks)), dim3(THREADS),
                                       shared_bytes, stream, arguments);
         if (status != GRAFT_OK) {
