@@ -108,7 +108,7 @@ bool check_rows(const Rows &rows, size_t width, size_t height, bool written, std
 /* After an operation that wrote: verifies memory where that is asked for. */
 int finish(const char *operation) {
     std::string text;
-    if (settings.verify && !verify_memory(text)) {
+    if (settings.verify && !verify_memory(false, text)) {
         violation("%s: %s", operation, text.c_str());
         return fail_on_device(ILLEGAL_ADDRESS);
     }

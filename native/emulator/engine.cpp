@@ -418,7 +418,7 @@ int run_launch(const Launch &launch) {
     for (std::thread &helper : helpers) {
         helper.join();
     }
-    if (!failed && settings.verify && !verify_memory(failure)) {
+    if (!failed && settings.verify && !verify_memory(false, failure)) {
         failed = true;
         failure = std::string(launch.operation) + ": " + failure;
     }

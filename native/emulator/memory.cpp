@@ -372,7 +372,7 @@ bool check_range(const void *address, size_t bytes, bool written, std::string &t
     return true;
 }
 
-bool verify_memory(std::string &text) {
+bool verify_memory(bool freed, std::string &text) {
     std::lock_guard lock(memory.mutex);
     bool whole = true;
     const auto found = [&](bool right, const std::string &what) {
@@ -385,9 +385,11 @@ bool verify_memory(std::string &text) {
         std::string what;
         found(check_surroundings(allocation, "memory", what), what);
     }
-    for (const Allocation &allocation : memory.freed) {
-        std::string what;
-        found(check_freed(allocation, what), what);
+    if (freed) {
+        for (const Allocation &allocation : memory.freed) {
+            std::string what;
+            found(check_freed(allocation, what), what);
+        }
     }
     for (auto &[address, protection] : memory.protections) {
         std::string what;
@@ -457,7 +459,7 @@ int32_t graft_emulator_unprotect(uint64_t address) {
 
 int32_t graft_emulator_check(void) {
     std::string text;
-    if (verify_memory(text)) {
+    if (verify_memory(true, text)) {
         return SUCCESS;
     }
     violation("%s", text.c_str());
