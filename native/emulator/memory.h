@@ -9,14 +9,6 @@
 
 namespace graft::emulator {
 
-/* NaN as float and as bfloat16, and -1 as integer: fresh device memory and a block's shared memory at its start. */
-constexpr unsigned char POISON = 0xff;
-
-/* Around allocations and shared memory; NaNs too, so that what reads them shows. */
-constexpr size_t GUARD_BYTES = 256;
-void fill_guard(unsigned char *bytes, size_t count);
-bool is_guard(const unsigned char *bytes, size_t count);
-
 /* Null where the device is full. */
 void *allocate(size_t bytes);
 
