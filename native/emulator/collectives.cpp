@@ -15,6 +15,9 @@ float from_bf16(uint32_t bits) {
     return value;
 }
 
+/* The eight columns of a product, as one vector of the CPU. */
+typedef float Columns __attribute__((vector_size(32)));
+
 bool is_aligned(const void *address) {
     return reinterpret_cast<uintptr_t>(address) % 16 == 0;
 }
@@ -85,7 +88,7 @@ void complete_ldmatrix_transposed(Warp &warp) {
 }
 
 void complete_mma(Warp &warp) {
-    float a[16][16]; /* [row][k] */
+    float a[16][16]; /* [k][row] */
     float b[16][8];  /* [k][col] */
     float d[16][8];
     for (int lane = 0; lane < 32; lane++) {
@@ -94,26 +97,27 @@ void complete_mma(Warp &warp) {
         const auto &p = warp.product[lane];
         for (int half = 0; half < 2; half++) {
             const int shift = 16 * half;
-            a[g][t + half] = from_bf16(p.a[0] >> shift & 0xffffu);
-            a[g + 8][t + half] = from_bf16(p.a[1] >> shift & 0xffffu);
-            a[g][t + 8 + half] = from_bf16(p.a[2] >> shift & 0xffffu);
-            a[g + 8][t + 8 + half] = from_bf16(p.a[3] >> shift & 0xffffu);
+            a[t + half][g] = from_bf16(p.a[0] >> shift & 0xffffu);
+            a[t + half][g + 8] = from_bf16(p.a[1] >> shift & 0xffffu);
+            a[t + 8 + half][g] = from_bf16(p.a[2] >> shift & 0xffffu);
+            a[t + 8 + half][g + 8] = from_bf16(p.a[3] >> shift & 0xffffu);
             b[t + half][g] = from_bf16(p.b[0] >> shift & 0xffffu);
             b[t + 8 + half][g] = from_bf16(p.b[1] >> shift & 0xffffu);
             d[g][t + half] = p.d[half];
             d[g + 8][t + half] = p.d[2 + half];
         }
     }
-    for (int row = 0; row < 16; row++) {
-        float sum[8];
-        std::memcpy(sum, d[row], sizeof sum);
-        for (int k = 0; k < 16; k++) {
-            for (int col = 0; col < 8; col++) {
-                sum[col] += a[row][k] * b[k][col];
-            }
+    /* All rows side by side: one row's sums would each wait for the one before. */
+    Columns sums[16];
+    std::memcpy(sums, d, sizeof sums);
+    for (int k = 0; k < 16; k++) {
+        Columns factor;
+        std::memcpy(&factor, b[k], sizeof factor);
+        for (int row = 0; row < 16; row++) {
+            sums[row] += a[k][row] * factor;
         }
-        std::memcpy(d[row], sum, sizeof sum);
     }
+    std::memcpy(d, sums, sizeof sums);
     for (int lane = 0; lane < 32; lane++) {
         const int g = lane / 4;
         const int t = 2 * (lane % 4);

@@ -27,7 +27,9 @@ struct Handles {
     std::map<const void *, int64_t> events; /* nanoseconds of the last record, 0: none */
     int64_t context_owners = 0;
     int64_t cublas = 0;
-} handles;
+};
+
+Handles &handles = *new Handles;
 
 std::atomic<bool> initialized{false};
 

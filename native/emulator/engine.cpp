@@ -245,7 +245,7 @@ bool Worker::run(const Launch &launched, const dim3 &index) {
     return !failed;
 }
 
-/* Workers that no launch uses at the moment. */
+/* Workers that no launch uses at the moment. Never destroyed, like the other global state: launches may go on while a process exits. */
 struct Pool {
     std::mutex mutex;
     std::vector<std::unique_ptr<Worker>> idle;
@@ -264,7 +264,9 @@ struct Pool {
         std::lock_guard lock(mutex);
         idle.push_back(std::move(used));
     }
-} pool;
+};
+
+Pool &pool = *new Pool;
 
 /* Runs blocks until there are none or one has failed; its text is then in `failure`. */
 void run_blocks(const Launch &launch, std::atomic<uint64_t> &next, std::atomic<bool> &failed, std::string &failure, std::mutex &mutex) {
@@ -289,7 +291,10 @@ void run_blocks(const Launch &launch, std::atomic<uint64_t> &next, std::atomic<b
             }
         }
     }
-    if (!mine->stacks.give_back_all()) {
+    if (mine->failed) {
+        mine->stacks.give_back_all();
+    }
+    if (mine->stacks.take_overflow()) {
         std::lock_guard lock(mutex);
         if (!failed.exchange(true)) {
             failure = std::string(launch.operation) + ": a thread used more stack than the emulator has";
@@ -374,7 +379,7 @@ void wait_for_warp(const char *what, void (*complete)(Warp &), const char *file,
         warp->what = what;
         warp->file = file;
         warp->line = line;
-    } else if (warp->line != line || std::strcmp(warp->what, what) != 0) {
+    } else if (warp->line != line || (warp->what != what && std::strcmp(warp->what, what) != 0)) {
         abort_launch("divergence: waits in %s (%s:%d) while lanes 0x%08x of its warp wait in %s (%s:%d)", what, file, line, warp->waiting,
                      warp->what, warp->file, warp->line);
     }

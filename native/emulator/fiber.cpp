@@ -22,7 +22,8 @@ constexpr uint64_t CANARY = 0x5ca1ab1e0ddba11u;
 
 } // namespace
 
-/* ---- switching: the callee-saved registers go on the stack, the rest is the compiler's business */
+/* ---- switching: the callee-saved registers go on the stack, the rest is the compiler's business. It ends in a jump, not in a return:
+ * the processor would predict a return to where the call came from, wrongly. */
 
 #if defined(__x86_64__) && !defined(UCONTEXT)
 
@@ -50,7 +51,8 @@ graft_emulator_switch_stack:
     popq %r12
     popq %rbx
     popq %rbp
-    ret
+    popq %rax
+    jmp *%rax
 .size graft_emulator_switch_stack, .-graft_emulator_switch_stack
 )");
 
@@ -59,7 +61,7 @@ void switch_stack(void **from, void *to) {
 }
 
 static void *prepare(unsigned char *top, void (*main)()) {
-    /* Six registers, the address that `ret` goes to, and a null return address for main; its stack is then aligned as after a call. */
+    /* Six registers, the address that the jump goes to, and a null return address for main; its stack is then aligned as after a call. */
     auto *words = reinterpret_cast<void **>(reinterpret_cast<uintptr_t>(top) & ~static_cast<uintptr_t>(15)) - 8;
     std::memset(words, 0, 8 * sizeof *words);
     std::memcpy(&words[6], &main, sizeof main);
@@ -102,7 +104,7 @@ graft_emulator_switch_stack:
     ldp d12, d13, [sp, #128]
     ldp d14, d15, [sp, #144]
     add sp, sp, #160
-    ret
+    br x30
 .size graft_emulator_switch_stack, .-graft_emulator_switch_stack
 )");
 
@@ -173,18 +175,32 @@ void *Stacks::take() {
 }
 
 void Stacks::give_back(void *address) {
-    free_.push_back(static_cast<uint16_t>(static_cast<size_t>(static_cast<unsigned char *>(address) - memory_) / STACK_BYTES));
+    const size_t index = static_cast<size_t>(static_cast<unsigned char *>(address) - memory_) / STACK_BYTES;
+    check(index);
+    free_.push_back(static_cast<uint16_t>(index));
 }
 
-bool Stacks::give_back_all() {
-    bool whole = true;
+void Stacks::give_back_all() {
     free_.clear();
     for (size_t i = used_; i-- > 0;) {
+        check(i);
         free_.push_back(static_cast<uint16_t>(i));
-        whole = whole && std::memcmp(bottom(i), &CANARY, sizeof CANARY) == 0;
-        std::memcpy(bottom(i), &CANARY, sizeof CANARY);
     }
-    return whole;
+}
+
+void Stacks::check(size_t index) {
+    overflowed_ = overflowed_ || std::memcmp(bottom(index), &CANARY, sizeof CANARY) != 0;
+}
+
+bool Stacks::take_overflow() {
+    const bool overflowed = overflowed_;
+    if (overflowed) {
+        for (size_t i = 0; i < used_; i++) {
+            std::memcpy(bottom(i), &CANARY, sizeof CANARY);
+        }
+    }
+    overflowed_ = false;
+    return overflowed;
 }
 
 } // namespace graft::emulator

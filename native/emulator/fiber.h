@@ -24,16 +24,21 @@ class Stacks {
     /* Gives the stack back that holds this stack pointer (or any address in it). What runs on it may go on until it switches away. */
     void give_back(void *address);
 
-    /* Gives all stacks back; whether none had overflowed. */
-    bool give_back_all();
+    /* Gives all stacks back: what ran on them is abandoned. */
+    void give_back_all();
+
+    /* Whether a stack that was given back since the last call had overflowed. */
+    bool take_overflow();
 
   private:
     unsigned char *bottom(size_t index) const;
+    void check(size_t index);
 
     void (*main_)();
     unsigned char *memory_;
     std::vector<uint16_t> free_;
     size_t used_ = 0; /* stacks that were ever taken: the first ones */
+    bool overflowed_ = false;
 };
 
 } // namespace graft::emulator

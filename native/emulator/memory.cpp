@@ -45,7 +45,9 @@ struct Memory {
     std::map<uintptr_t, Protection> protections;
     std::deque<Allocation> freed;
     size_t freed_bytes = 0, used = 0, live_bytes = 0, pinned_bytes = 0;
-} memory;
+};
+
+Memory &memory = *new Memory;
 
 uintptr_t number(const void *address) {
     return reinterpret_cast<uintptr_t>(address);
