@@ -143,8 +143,8 @@ RankSlice hidden_slice(const TermSlice &slice, const void *hidden, int64_t pitch
 
 GradientSlice input_factor(const TermSlice &slice) {
     const graft_lora_term &term = *slice.term;
-    return {hidden_slice(slice, term.hidden_gradient, term.hidden_gradient_pitch), term.a_gradient + slice.first_rank * term.a_gradient_pitch,
-            term.a_gradient_pitch, 1, mask_scale(term)};
+    return {hidden_slice(slice, term.hidden_gradient, term.hidden_gradient_pitch),
+            term.a_gradient + slice.first_rank * term.a_gradient_pitch, term.a_gradient_pitch, 1, mask_scale(term)};
 }
 
 GradientSlice output_factor(const TermSlice &slice) {

@@ -8,9 +8,10 @@
  *
  * A block takes 64 rows of x and all ranks of its slices, and walks along K in steps of 64: 8 KiB of x and 1 KiB of factor for each
  * slice a step, three steps in shared memory, two of them on their way. x, which is what the time goes into (2 M K bytes), passes once.
- * The factor passes once for every block, 2 r K bytes out of the L2 cache against 128 K of x: at r = 16 a quarter more, which is why
- * rows are not cut finer; blocks for GPUs that 64 rows do not fill come from cutting K into parts. Of 128 ranks (16 slices) a warp,
- * which owns 16 rows, has 64 accumulators a thread; two steps' bytes are then what the smallest shared memory (99 KiB) holds thrice.
+ * The factor passes once for every block, out of the L2 cache: 2 r bytes to 128 of x, a quarter more at r = 16, which is why rows are
+ * not cut finer. Where 64 rows a block are too few blocks for the GPU, K is cut into parts. Of 128 ranks (16 slices) a warp, which owns
+ * 16 rows, has 64 accumulators a thread, and a block 81 KiB of shared memory, which every GPU from sm_80 on has; more ranks take
+ * several passes.
  */
 #include "lora.cuh"
 
