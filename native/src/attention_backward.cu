@@ -14,22 +14,12 @@
  * tiles of 32 keys: 96 KB, two blocks on sm_90. Both fit the 99 KB of sm_86. D = 64: 32 keys a warp, half the memory. D = 256: as
  * dK and dV of 16 keys would take 256 registers, a block computes 128 of their columns, at the cost of S and dP once more.
  *
- * float32: tiles of 32 x 32 (D = 256: 16 x 16) by plain fused multiply-adds.
+ * float32: attention_f32.cuh.
  */
-#include "attention.cuh"
+#include "attention_f32.cuh"
 #include "mma_tile.cuh"
 
 namespace graft {
-
-template <class T>
-struct BackwardOperands {
-    HeadMatrix<const T> q, k, v, o, d_o;
-    HeadMatrix<T> dq, dk, dv;
-    const float *log_sum_exp;
-    int64_t log_sum_exp_pitch;
-    float *delta; /* [H, M] */
-    int64_t query_rows;
-};
 
 /* ---- delta */
 
@@ -74,23 +64,38 @@ __global__ __launch_bounds__(DELTA_THREADS) void attention_delta(graft_attention
 
 /* ---- bf16: keys and values */
 
-/* Scores to probabilities: p = 2^(scale_log2 score - log_sum_exp), 0 where masked. Rows are keys, columns queries, which see a
- * key by position; log_sum_exp [QUERIES] in shared memory, in units of log2. */
+/* Scores to probabilities: p = 2^(scale_log2 score - log_sum_exp). Rows are keys, columns queries; log_sum_exp [QUERIES] in shared
+ * memory, in units of log2. */
 template <int M, int QUERIES>
-__device__ __forceinline__ void key_probabilities(float (&score)[M][QUERIES / 8][4], const float *log_sum_exp, float scale_log2,
-                                                  bool masked, int first_key, int first_position, int window) {
-    const int lane = threadIdx.x % WARP;
+__device__ __forceinline__ void key_probabilities(float (&score)[M][QUERIES / 8][4], const float *log_sum_exp, float scale_log2) {
 #pragma unroll
     for (int n = 0; n < QUERIES / 8; n++) {
-        const int column = 8 * n + 2 * (lane % 4);
+        const int column = 8 * n + 2 * static_cast<int>(threadIdx.x % 4);
         const float base[2] = {log_sum_exp[column], log_sum_exp[column + 1]};
 #pragma unroll
         for (int m = 0; m < M; m++) {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -base[i % 2]));
+                score[m][n][i] = exp2_fast(fmaf(score[m][n][i], scale_log2, -base[i % 2]));
+            }
+        }
+    }
+}
+
+/* Probabilities of keys, the first at first_key, that a query, the first at first_position, does not see = 0. */
+template <int M, int QUERIES>
+__device__ __forceinline__ void mask_key_probabilities(float (&probability)[M][QUERIES / 8][4], int first_key, int first_position,
+                                                       int window) {
+    const int lane = threadIdx.x % WARP;
+#pragma unroll
+    for (int m = 0; m < M; m++) {
+#pragma unroll
+        for (int n = 0; n < QUERIES / 8; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
                 const int key = first_key + 16 * m + 8 * (i / 2) + lane / 4;
-                score[m][n][i] = !masked || sees(first_position + column + i % 2, key, window) ? p : 0;
+                const int position = first_position + 8 * n + 2 * (lane % 4) + i % 2;
+                probability[m][n][i] = sees(position, key, window) ? probability[m][n][i] : 0;
             }
         }
     }
@@ -146,15 +151,12 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
 
     const int keys = min(Shape::KEYS, sequence.key_length - first_key);
     const QueryRange range = queries_of(sequence, first_key, first_key + keys - 1, a.window, QUERIES);
-    const int tiles = max(0, ceil_div(range.end - range.first, QUERIES));
-    const int steps = tiles * group;
+    const int end_head = range.first < range.end ? (key_head + 1) * group : 0; // 0: nobody sees these keys
 
-    // step s: query tile s % tiles of the group's head s / tiles
-    const auto load_queries = [&](int step) {
-        const int head = key_head * group + step / tiles;
-        const int query = range.first + step % tiles * QUERIES;
+    // the tile of queries of a head, to a stage
+    const auto load_queries = [&](int head, int query, int place) {
         const int64_t row = sequence.query_start + query;
-        bf16 *stage = stages + step % 2 * Shape::STAGE;
+        bf16 *stage = stages + place * Shape::STAGE;
         load_tile<D, QUERIES, THREADS>(stage, operands.q.at(row, head * a.head_dim), operands.q.pitch, sequence.query_length - query,
                                        a.head_dim, operands.q.packed);
         load_tile<D, QUERIES, THREADS>(stage + QUERIES * D, operands.d_o.at(row, head * a.head_dim), operands.d_o.pitch,
@@ -168,9 +170,9 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
         }
         return inside && thread < 2 * QUERIES ? operands.delta[head * operands.query_rows + of] : 0.0f;
     };
-    const auto keep_statistic = [&](int step, float statistic) {
+    const auto keep_statistic = [&](int place, float statistic) {
         if (thread < 2 * QUERIES) {
-            statistics[step % 2 * 2 * QUERIES + thread] = statistic;
+            statistics[place * 2 * QUERIES + thread] = statistic;
         }
     };
 
@@ -179,35 +181,42 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
     load_tile<D, Shape::KEYS, THREADS>(v_tile, operands.v.at(sequence.key_start + first_key, key_head * a.head_dim), operands.v.pitch, keys,
                                        a.head_dim, operands.v.packed);
     cp_async_commit();
-    if (steps > 0) {
-        keep_statistic(0, load_queries(0));
+    int head = key_head * group;
+    int query = range.first;
+    int place = 0;
+    if (head < end_head) {
+        keep_statistic(place, load_queries(head, query, place));
     }
     const int warp_row = thread / WARP * 16 * M;
     const int warp_key = first_key + warp_row;
-    const int last_key = min(warp_key + 16 * M, sequence.key_length) - 1; // below warp_key: this warp has no key
+    const int last_key = warp_key + 16 * M - 1; // no query stands at a key beyond the sequence
     float key_gradient[M][COLUMNS / 8][4];
     float value_gradient[M][COLUMNS / 8][4];
     fill(key_gradient, 0);
     fill(value_gradient, 0);
-    for (int step = 0; step < steps; step++) {
+    while (head < end_head) {
         cp_async_wait<0>();
-        __syncthreads(); // this step's tile is there, and nobody reads the previous one any more
+        __syncthreads(); // this tile is there, and nobody reads the previous one any more
+        const bool same_head = query + QUERIES < range.end;
+        const int next_head = same_head ? head : head + 1;
+        const int next_query = same_head ? query + QUERIES : range.first;
         float statistic = 0;
-        if (step + 1 < steps) {
-            statistic = load_queries(step + 1);
+        if (next_head < end_head) {
+            statistic = load_queries(next_head, next_query, place ^ 1);
         }
-        const int query = range.first + step % tiles * QUERIES;
         const int first_position = sequence.offset() + query;
-        const int last_position = sequence.offset() + min(query + QUERIES, sequence.query_length) - 1;
-        if (warp_key <= last_key && any_sees(first_position, last_position, warp_key, last_key, a.window)) {
-            const bf16 *q_tile = stages + step % 2 * Shape::STAGE;
+        const int last_position = first_position + QUERIES - 1; // where no query stands, p comes out as 0
+        if (any_sees(first_position, last_position, warp_key, last_key, a.window)) {
+            const bf16 *q_tile = stages + place * Shape::STAGE;
             const bf16 *d_o_tile = q_tile + QUERIES * D;
-            const float *log_sum_exp = statistics + step % 2 * 2 * QUERIES;
+            const float *log_sum_exp = statistics + place * 2 * QUERIES;
             float probability[M][QUERIES / 8][4];
             fill(probability, 0);
             multiply_transposed<D, M, QUERIES / 16>(probability, k_tile + warp_row * D, q_tile);
-            const bool masked = !all_see(first_position, last_position, warp_key, last_key, a.window);
-            key_probabilities<M, QUERIES>(probability, log_sum_exp, scale_log2, masked, warp_key, first_position, a.window);
+            key_probabilities<M, QUERIES>(probability, log_sum_exp, scale_log2);
+            if (!all_see(first_position, last_position, warp_key, last_key, a.window)) {
+                mask_key_probabilities<M, QUERIES>(probability, warp_key, first_position, a.window);
+            }
             multiply_weights<D, M, QUERIES / 16, COLUMNS>(value_gradient, probability, d_o_tile, part);
             float gradient[M][QUERIES / 8][4];
             fill(gradient, 0);
@@ -215,22 +224,62 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
             key_score_gradients<M, QUERIES>(gradient, probability, log_sum_exp + QUERIES);
             multiply_weights<D, M, QUERIES / 16, COLUMNS>(key_gradient, gradient, q_tile, part);
         }
-        if (step + 1 < steps) {
-            keep_statistic(step + 1, statistic);
+        place ^= 1;
+        if (next_head < end_head) {
+            keep_statistic(place, statistic);
         }
+        head = next_head;
+        query = next_query;
     }
-    cp_async_wait<0>(); // where there was no step
+    cp_async_wait<0>(); // where there was no tile
     __syncthreads();
     multiply(key_gradient, a.scale);
-    const int64_t row = sequence.key_start + first_key + warp_row;
+    const Sequence again = sequence_of(a, blockIdx.z); // the loop has no registers to keep it in
+    const int64_t row = again.key_start + warp_key;
+    const int rows = again.key_length - warp_key;
     const int column = key_head * a.head_dim + part;
-    store_sums<M, COLUMNS>(key_gradient, k_tile + warp_row * D, operands.dk.at(row, column), operands.dk.pitch, keys - warp_row,
-                           a.head_dim - part, operands.dk.packed);
-    store_sums<M, COLUMNS>(value_gradient, v_tile + warp_row * D, operands.dv.at(row, column), operands.dv.pitch, keys - warp_row,
-                           a.head_dim - part, operands.dv.packed);
+    store_sums<M, COLUMNS>(key_gradient, k_tile + warp_row * D, operands.dk.at(row, column), operands.dk.pitch, rows, a.head_dim - part,
+                           operands.dk.packed);
+    store_sums<M, COLUMNS>(value_gradient, v_tile + warp_row * D, operands.dv.at(row, column), operands.dv.pitch, rows, a.head_dim - part,
+                           operands.dv.packed);
 }
 
 /* ---- bf16: queries */
+
+/* dP to dS = P * (dP - delta), P from scores as above. Rows are queries, columns keys; log_sum_exp and delta of this lane's rows. */
+template <int M, int KEYS>
+__device__ __forceinline__ void query_score_gradients(float (&gradient)[M][KEYS / 8][4], const float (&score)[M][KEYS / 8][4],
+                                                      const float (&log_sum_exp)[M][2], const float (&delta)[M][2], float scale_log2) {
+#pragma unroll
+    for (int m = 0; m < M; m++) {
+#pragma unroll
+        for (int n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -log_sum_exp[m][i / 2]));
+                gradient[m][n][i] = p * (gradient[m][n][i] - delta[m][i / 2]);
+            }
+        }
+    }
+}
+
+/* dS of keys, the first at first_key, that a query, the first at first_position, does not see = 0. */
+template <int M, int KEYS>
+__device__ __forceinline__ void mask_query_gradients(float (&gradient)[M][KEYS / 8][4], int first_position, int first_key, int window) {
+    const int lane = threadIdx.x % WARP;
+#pragma unroll
+    for (int m = 0; m < M; m++) {
+#pragma unroll
+        for (int n = 0; n < KEYS / 8; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const int position = first_position + 16 * m + 8 * (i / 2) + lane / 4;
+                const int key = first_key + 8 * n + 2 * (lane % 4) + i % 2;
+                gradient[m][n][i] = sees(position, key, window) ? gradient[m][n][i] : 0;
+            }
+        }
+    }
+}
 
 template <int D, int M, int KEYS>
 struct QueryGradientShape {
@@ -310,162 +359,15 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
         fill(gradient, 0);
         multiply_transposed<D, M, KEYS / 16>(probability, q_tile + warp_row * D, k_tile);
         multiply_transposed<D, M, KEYS / 16>(gradient, d_o_tile + warp_row * D, k_tile + KEYS * D);
-        const bool masked = !all_see(first_position, last_position, key, key + KEYS - 1, a.window);
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    const float p = exp2_fast(fmaf(probability[m][n][i], scale_log2, -log_sum_exp[m][i / 2]));
-                    const int position = first_position + 16 * m + 8 * (i / 2) + lane / 4;
-                    const bool seen = !masked || sees(position, key + 8 * n + 2 * (lane % 4) + i % 2, a.window);
-                    gradient[m][n][i] = seen ? p * (gradient[m][n][i] - delta[m][i / 2]) : 0;
-                }
-            }
+        query_score_gradients<M, KEYS>(gradient, probability, log_sum_exp, delta, scale_log2);
+        if (!all_see(first_position, last_position, key, key + KEYS - 1, a.window)) {
+            mask_query_gradients<M, KEYS>(gradient, first_position, key, a.window);
         }
         multiply_weights<D, M, KEYS / 16, D>(query_gradient, gradient, k_tile, 0);
     }
     multiply(query_gradient, a.scale);
     store_sums<M, D>(query_gradient, q_tile + warp_row * D, operands.dq.at(first_row + warp_row, column), operands.dq.pitch,
                      queries - warp_row, a.head_dim, operands.dq.packed);
-}
-
-/* ---- float32 */
-
-/* This thread's part of P and of dS between the queries from first_query and the keys from first_key of a tile; `scores` and `gradients`
- * are q k^T and dO v^T, or with `keys_first` their transposes. To `weights`, one of the two at a time. */
-template <int R>
-struct FloatScores {
-    float probability[R][R];
-    float gradient[R][R];
-};
-
-template <int D, int R, bool KEYS_FIRST>
-__device__ __forceinline__ void float_scores(FloatScores<R> &scores, const graft_attention &a, const BackwardOperands<float> &operands,
-                                             const Sequence &sequence, int head, int first_query, int first_key) {
-    using Tile = FloatTile<D, R>;
-    for (int i = 0; i < R; i++) {
-        for (int j = 0; j < R; j++) {
-            const int query = first_query + (KEYS_FIRST ? Tile::x() + 16 * j : Tile::y() + 16 * i);
-            const int key = first_key + (KEYS_FIRST ? Tile::y() + 16 * i : Tile::x() + 16 * j);
-            float p = 0;
-            float gradient = 0;
-            if (query < sequence.query_length && sees(sequence.offset() + query, key, a.window)) {
-                const int64_t row = sequence.query_start + query;
-                p = expf(scores.probability[i][j] * a.scale - operands.log_sum_exp[row * operands.log_sum_exp_pitch + head]);
-                gradient = p * (scores.gradient[i][j] - operands.delta[head * operands.query_rows + row]);
-            }
-            scores.probability[i][j] = p;
-            scores.gradient[i][j] = gradient;
-        }
-    }
-}
-
-/* weights = a thread's results, between two barriers. */
-template <int D, int R>
-__device__ __forceinline__ void share_weights(float *weights, const float (&values)[R][R]) {
-    using Tile = FloatTile<D, R>;
-    __syncthreads();
-    for (int i = 0; i < R; i++) {
-        for (int j = 0; j < R; j++) {
-            weights[(Tile::y() + 16 * i) * Tile::WEIGHT_PITCH + Tile::x() + 16 * j] = values[i][j];
-        }
-    }
-    __syncthreads();
-}
-
-template <int D, int R>
-__global__ __launch_bounds__(FLOAT_THREADS) void attention_key_gradient_f32(graft_attention a, BackwardOperands<float> operands) {
-    using Tile = FloatTile<D, R>;
-    constexpr int ROWS = Tile::ROWS;
-    const Sequence sequence = sequence_of(a, blockIdx.z);
-    const int first_key = blockIdx.x * ROWS;
-    if (first_key >= sequence.key_length) {
-        return;
-    }
-    const int key_head = blockIdx.y;
-    const int group = a.heads / a.key_value_heads;
-    float *k_tile = shared_memory<float>();
-    float *v_tile = k_tile + Tile::SIZE;
-    float *q_tile = v_tile + Tile::SIZE;
-    float *d_o_tile = q_tile + Tile::SIZE;
-    float *weights = d_o_tile + Tile::SIZE;
-
-    const int keys = min(ROWS, sequence.key_length - first_key);
-    const QueryRange range = queries_of(sequence, first_key, first_key + keys - 1, a.window, ROWS);
-    Tile::load(k_tile, operands.k, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-    Tile::load(v_tile, operands.v, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-    float key_gradient[R][D / 16] = {};
-    float value_gradient[R][D / 16] = {};
-    for (int head = key_head * group; head < (key_head + 1) * group; head++) {
-        for (int query = range.first; query < range.end; query += ROWS) {
-            const int64_t row = sequence.query_start + query;
-            const int queries = sequence.query_length - query;
-            __syncthreads(); // nobody reads the previous tile any more
-            Tile::load(q_tile, operands.q, row, head * a.head_dim, queries, a.head_dim);
-            Tile::load(d_o_tile, operands.d_o, row, head * a.head_dim, queries, a.head_dim);
-            __syncthreads();
-            FloatScores<R> scores;
-            Tile::multiply_transposed(scores.probability, k_tile, q_tile, a.head_dim);
-            Tile::multiply_transposed(scores.gradient, v_tile, d_o_tile, a.head_dim);
-            float_scores<D, R, true>(scores, a, operands, sequence, head, query, first_key);
-            share_weights<D, R>(weights, scores.probability);
-            Tile::multiply_weights(value_gradient, weights, d_o_tile);
-            share_weights<D, R>(weights, scores.gradient);
-            Tile::multiply_weights(key_gradient, weights, q_tile);
-        }
-    }
-    float one[R];
-    float scale[R];
-    for (int i = 0; i < R; i++) {
-        one[i] = 1;
-        scale[i] = a.scale;
-    }
-    Tile::store(key_gradient, scale, operands.dk, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-    Tile::store(value_gradient, one, operands.dv, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-}
-
-template <int D, int R>
-__global__ __launch_bounds__(FLOAT_THREADS) void attention_query_gradient_f32(graft_attention a, BackwardOperands<float> operands) {
-    using Tile = FloatTile<D, R>;
-    constexpr int ROWS = Tile::ROWS;
-    const Sequence sequence = sequence_of(a, blockIdx.z);
-    const int first_query = static_cast<int>(gridDim.x - 1 - blockIdx.x) * ROWS;
-    if (first_query >= sequence.query_length) {
-        return;
-    }
-    const int head = blockIdx.y;
-    const int column = head / (a.heads / a.key_value_heads) * a.head_dim;
-    float *q_tile = shared_memory<float>();
-    float *d_o_tile = q_tile + Tile::SIZE;
-    float *k_tile = d_o_tile + Tile::SIZE;
-    float *v_tile = k_tile + Tile::SIZE;
-    float *weights = v_tile + Tile::SIZE;
-
-    const int queries = min(ROWS, sequence.query_length - first_query);
-    const int64_t first_row = sequence.query_start + first_query;
-    const int first_position = sequence.offset() + first_query;
-    Tile::load(q_tile, operands.q, first_row, head * a.head_dim, queries, a.head_dim);
-    Tile::load(d_o_tile, operands.d_o, first_row, head * a.head_dim, queries, a.head_dim);
-    float query_gradient[R][D / 16] = {};
-    for (int key = first_key_of(first_position, a.window, ROWS); key < first_position + queries; key += ROWS) {
-        __syncthreads(); // nobody reads the previous tile any more
-        Tile::load(k_tile, operands.k, sequence.key_start + key, column, sequence.key_length - key, a.head_dim);
-        Tile::load(v_tile, operands.v, sequence.key_start + key, column, sequence.key_length - key, a.head_dim);
-        __syncthreads();
-        FloatScores<R> scores;
-        Tile::multiply_transposed(scores.probability, q_tile, k_tile, a.head_dim);
-        Tile::multiply_transposed(scores.gradient, d_o_tile, v_tile, a.head_dim);
-        float_scores<D, R, false>(scores, a, operands, sequence, head, first_query, key);
-        share_weights<D, R>(weights, scores.gradient);
-        Tile::multiply_weights(query_gradient, weights, k_tile);
-    }
-    float scale[R];
-    for (int i = 0; i < R; i++) {
-        scale[i] = a.scale;
-    }
-    Tile::store(query_gradient, scale, operands.dq, first_row, head * a.head_dim, queries, a.head_dim);
 }
 
 /* ---- launches */
@@ -493,21 +395,6 @@ static int32_t launch_backward(void *stream, const graft_attention &a, const Bac
     const dim3 query_grid(ceil_div(a.longest_query, QueryShape::QUERIES), a.heads, a.sequence_count);
     return launch("attention_query_gradient", attention_query_gradient_bf16<D, M_QUERIES, KEYS>, query_grid, dim3(QueryShape::THREADS),
                   QueryShape::SHARED_BYTES, stream, a, operands, scale_log2);
-}
-
-template <int D, int R>
-static int32_t launch_backward(void *stream, const graft_attention &a, const BackwardOperands<float> &operands) {
-    using Tile = FloatTile<D, R>;
-    constexpr size_t SHARED_BYTES = (4 * Tile::SIZE + Tile::WEIGHTS) * sizeof(float);
-    const dim3 key_grid(ceil_div(a.longest_key, Tile::ROWS), a.key_value_heads, a.sequence_count);
-    const int32_t status = launch("attention_key_gradient", attention_key_gradient_f32<D, R>, key_grid, dim3(FLOAT_THREADS), SHARED_BYTES,
-                                  stream, a, operands);
-    if (status != GRAFT_OK) {
-        return status;
-    }
-    const dim3 query_grid(ceil_div(a.longest_query, Tile::ROWS), a.heads, a.sequence_count);
-    return launch("attention_query_gradient", attention_query_gradient_f32<D, R>, query_grid, dim3(FLOAT_THREADS), SHARED_BYTES, stream, a,
-                  operands);
 }
 
 } // namespace graft
