@@ -64,61 +64,6 @@ __global__ __launch_bounds__(DELTA_THREADS) void attention_delta(graft_attention
 
 /* ---- bf16: keys and values */
 
-/* Scores to probabilities: p = 2^(scale_log2 score - log_sum_exp). Rows are keys, columns queries; log_sum_exp [QUERIES] in shared
- * memory, in units of log2. */
-template <int M, int QUERIES>
-__device__ __forceinline__ void key_probabilities(float (&score)[M][QUERIES / 8][4], const float *log_sum_exp, float scale_log2) {
-#pragma unroll
-    for (int n = 0; n < QUERIES / 8; n++) {
-        const int column = 8 * n + 2 * static_cast<int>(threadIdx.x % 4);
-        const float base[2] = {log_sum_exp[column], log_sum_exp[column + 1]};
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                score[m][n][i] = exp2_fast(fmaf(score[m][n][i], scale_log2, -base[i % 2]));
-            }
-        }
-    }
-}
-
-/* Probabilities of keys, the first at first_key, that a query, the first at first_position, does not see = 0. */
-template <int M, int QUERIES>
-__device__ __forceinline__ void mask_key_probabilities(float (&probability)[M][QUERIES / 8][4], int first_key, int first_position,
-                                                       int window) {
-    const int lane = threadIdx.x % WARP;
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int n = 0; n < QUERIES / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int key = first_key + 16 * m + 8 * (i / 2) + lane / 4;
-                const int position = first_position + 8 * n + 2 * (lane % 4) + i % 2;
-                probability[m][n][i] = sees(position, key, window) ? probability[m][n][i] : 0;
-            }
-        }
-    }
-}
-
-/* dP to dS = P * (dP - delta). */
-template <int M, int QUERIES>
-__device__ __forceinline__ void key_score_gradients(float (&gradient)[M][QUERIES / 8][4], const float (&probability)[M][QUERIES / 8][4],
-                                                    const float *delta) {
-#pragma unroll
-    for (int n = 0; n < QUERIES / 8; n++) {
-        const int column = 8 * n + 2 * static_cast<int>(threadIdx.x % 4);
-        const float base[2] = {delta[column], delta[column + 1]};
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                gradient[m][n][i] = probability[m][n][i] * (gradient[m][n][i] - base[i % 2]);
-            }
-        }
-    }
-}
-
 /* M x 16 keys a warp; tiles of QUERIES; COLUMNS of dK and dV a block. */
 template <int D, int M, int WARPS, int QUERIES, int COLUMNS>
 struct KeyGradientShape {
@@ -192,8 +137,8 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
     const int last_key = warp_key + 16 * M - 1; // no query stands at a key beyond the sequence
     float key_gradient[M][COLUMNS / 8][4];
     float value_gradient[M][COLUMNS / 8][4];
-    fill(key_gradient, 0);
-    fill(value_gradient, 0);
+    clear(key_gradient);
+    clear(value_gradient);
     while (head < end_head) {
         cp_async_wait<0>();
         __syncthreads(); // this tile is there, and nobody reads the previous one any more
@@ -209,19 +154,26 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
         if (any_sees(first_position, last_position, warp_key, last_key, a.window)) {
             const bf16 *q_tile = stages + place * Shape::STAGE;
             const bf16 *d_o_tile = q_tile + QUERIES * D;
-            const float *log_sum_exp = statistics + place * 2 * QUERIES;
+            const float *log_sum_exp = statistics + place * 2 * QUERIES; // in units of log2
+            const float *delta = log_sum_exp + QUERIES;
             float probability[M][QUERIES / 8][4];
-            fill(probability, 0);
+            clear(probability);
             multiply_transposed<D, M, QUERIES / 16>(probability, k_tile + warp_row * D, q_tile);
-            key_probabilities<M, QUERIES>(probability, log_sum_exp, scale_log2);
+            set_sums(probability, [&](int m, int n, int i) {
+                return exp2_fast(fmaf(probability[m][n][i], scale_log2, -log_sum_exp[sum_column(n, i)]));
+            });
             if (!all_see(first_position, last_position, warp_key, last_key, a.window)) {
-                mask_key_probabilities<M, QUERIES>(probability, warp_key, first_position, a.window);
+                set_sums(probability, [&](int m, int n, int i) {
+                    return sees(first_position + sum_column(n, i), warp_key + sum_row(m, i), a.window) ? probability[m][n][i] : 0;
+                });
             }
             multiply_weights<D, M, QUERIES / 16, COLUMNS>(value_gradient, probability, d_o_tile, part);
             float gradient[M][QUERIES / 8][4];
-            fill(gradient, 0);
+            clear(gradient);
             multiply_transposed<D, M, QUERIES / 16>(gradient, v_tile + warp_row * D, d_o_tile);
-            key_score_gradients<M, QUERIES>(gradient, probability, log_sum_exp + QUERIES);
+            set_sums(gradient, [&](int m, int n, int i) {
+                return probability[m][n][i] * (gradient[m][n][i] - delta[sum_column(n, i)]);
+            });
             multiply_weights<D, M, QUERIES / 16, COLUMNS>(key_gradient, gradient, q_tile, part);
         }
         place ^= 1;
@@ -233,7 +185,7 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
     }
     cp_async_wait<0>(); // where there was no tile
     __syncthreads();
-    multiply(key_gradient, a.scale);
+    set_sums(key_gradient, [&](int m, int n, int i) { return a.scale * key_gradient[m][n][i]; });
     const Sequence again = sequence_of(a, blockIdx.z); // the loop has no registers to keep it in
     const int64_t row = again.key_start + warp_key;
     const int rows = again.key_length - warp_key;
@@ -245,41 +197,6 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
 }
 
 /* ---- bf16: queries */
-
-/* dP to dS = P * (dP - delta), P from scores as above. Rows are queries, columns keys; log_sum_exp and delta of this lane's rows. */
-template <int M, int KEYS>
-__device__ __forceinline__ void query_score_gradients(float (&gradient)[M][KEYS / 8][4], const float (&score)[M][KEYS / 8][4],
-                                                      const float (&log_sum_exp)[M][2], const float (&delta)[M][2], float scale_log2) {
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -log_sum_exp[m][i / 2]));
-                gradient[m][n][i] = p * (gradient[m][n][i] - delta[m][i / 2]);
-            }
-        }
-    }
-}
-
-/* dS of keys, the first at first_key, that a query, the first at first_position, does not see = 0. */
-template <int M, int KEYS>
-__device__ __forceinline__ void mask_query_gradients(float (&gradient)[M][KEYS / 8][4], int first_position, int first_key, int window) {
-    const int lane = threadIdx.x % WARP;
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int position = first_position + 16 * m + 8 * (i / 2) + lane / 4;
-                const int key = first_key + 8 * n + 2 * (lane % 4) + i % 2;
-                gradient[m][n][i] = sees(position, key, window) ? gradient[m][n][i] : 0;
-            }
-        }
-    }
-}
 
 template <int D, int M, int KEYS>
 struct QueryGradientShape {
@@ -342,7 +259,7 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
         }
     }
     float query_gradient[M][D / 8][4];
-    fill(query_gradient, 0);
+    clear(query_gradient);
     for (int key = start_key, place = 0; key < end_key; key += KEYS, place ^= Shape::STAGE) {
         cp_async_wait<0>();
         __syncthreads(); // this tile is there, and nobody reads the previous one any more
@@ -353,19 +270,24 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
             continue;
         }
         const bf16 *k_tile = stages + place;
-        float probability[M][KEYS / 8][4];
+        float score[M][KEYS / 8][4];
         float gradient[M][KEYS / 8][4];
-        fill(probability, 0);
-        fill(gradient, 0);
-        multiply_transposed<D, M, KEYS / 16>(probability, q_tile + warp_row * D, k_tile);
+        clear(score);
+        clear(gradient);
+        multiply_transposed<D, M, KEYS / 16>(score, q_tile + warp_row * D, k_tile);
         multiply_transposed<D, M, KEYS / 16>(gradient, d_o_tile + warp_row * D, k_tile + KEYS * D);
-        query_score_gradients<M, KEYS>(gradient, probability, log_sum_exp, delta, scale_log2);
+        set_sums(gradient, [&](int m, int n, int i) {
+            const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -log_sum_exp[m][i / 2]));
+            return p * (gradient[m][n][i] - delta[m][i / 2]);
+        });
         if (!all_see(first_position, last_position, key, key + KEYS - 1, a.window)) {
-            mask_query_gradients<M, KEYS>(gradient, first_position, key, a.window);
+            set_sums(gradient, [&](int m, int n, int i) {
+                return sees(first_position + sum_row(m, i), key + sum_column(n, i), a.window) ? gradient[m][n][i] : 0;
+            });
         }
         multiply_weights<D, M, KEYS / 16, D>(query_gradient, gradient, k_tile, 0);
     }
-    multiply(query_gradient, a.scale);
+    set_sums(query_gradient, [&](int m, int n, int i) { return a.scale * query_gradient[m][n][i]; });
     store_sums<M, D>(query_gradient, q_tile + warp_row * D, operands.dq.at(first_row + warp_row, column), operands.dq.pitch,
                      queries - warp_row, a.head_dim, operands.dq.packed);
 }

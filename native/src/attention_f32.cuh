@@ -3,7 +3,7 @@
  * memory, where exactness comes before speed: no rounding to TF32, expf and logf in full.
  *
  * Forward: tiles of 64 x 64, with K and V in turn in one buffer; D = 256: 32 x 32. Each 16-byte read of shared memory serves 8 (4)
- * multiply-adds. Backward, which holds four tiles: 32 x 32, D = 256: 16 x 16. The most shared memory is 87 KB.
+ * multiply-adds. Backward, which holds four tiles: 32 x 32, D = 256: 16 x 16. The most shared memory is 83 KB.
  */
 #pragma once
 
@@ -207,14 +207,14 @@ static int32_t launch_forward(void *stream, const graft_attention &a, const Forw
 
 /* ---- backward */
 
-/* This thread's part of P and of dS between the queries from first_query and the keys from first_key of a tile; `scores` and `gradients`
- * are q k^T and dO v^T, or with `keys_first` their transposes. To `weights`, one of the two at a time. */
+/* A thread's results for a tile: first q k^T and dO v^T, then P and dS. */
 template <int R>
 struct FloatScores {
     float probability[R][R];
     float gradient[R][R];
 };
 
+/* Products to P and dS. Rows are queries and columns keys, or with KEYS_FIRST the other way round. */
 template <int D, int R, bool KEYS_FIRST>
 __device__ __forceinline__ void float_scores(FloatScores<R> &scores, const graft_attention &a, const BackwardOperands<float> &operands,
                                              const Sequence &sequence, int head, int first_query, int first_key) {

@@ -39,7 +39,7 @@ struct OnlineSoftmax {
     float sum[M][2];     /* over this lane's columns alone */
 
     __device__ __forceinline__ void start() {
-        fill(output, 0);
+        clear(output);
 #pragma unroll
         for (int m = 0; m < M; m++) {
 #pragma unroll
@@ -72,17 +72,11 @@ struct OnlineSoftmax {
         if (__any_sync(FULL_WARP, corrected)) { // rarely, after the first tiles
             correct(correction);
         }
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    score[m][n][i] = exp2_fast(fmaf(score[m][n][i], scale_log2, -maximum[m][i / 2]));
-                    sum[m][i / 2] += score[m][n][i];
-                }
-            }
-        }
+        set_sums(score, [&](int m, int n, int i) {
+            const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -maximum[m][i / 2]));
+            sum[m][i / 2] += p;
+            return p;
+        });
     }
 
     __device__ __forceinline__ void correct(const float (&correction)[M][2]) {
@@ -100,24 +94,6 @@ struct OnlineSoftmax {
         }
     }
 };
-
-/* Scores of keys that a query does not see = -inf. */
-template <int M, int KEYS>
-__device__ __forceinline__ void mask_scores(float (&score)[M][KEYS / 8][4], int first_position, int first_key, int window) {
-    const int lane = threadIdx.x % WARP;
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int position = first_position + 16 * m + 8 * (i / 2) + lane / 4;
-                const int key = first_key + 8 * n + 2 * (lane % 4) + i % 2;
-                score[m][n][i] = sees(position, key, window) ? score[m][n][i] : -INFINITY;
-            }
-        }
-    }
-}
 
 template <int D, int M, int KEYS>
 __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(graft_attention a, ForwardOperands<bf16> operands,
@@ -160,7 +136,7 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
         __syncthreads(); // K is there, and nobody reads V any more
         load_keys(v_tile, operands.v, key);
         if (active) {
-            fill(score, 0);
+            clear(score);
             multiply_transposed<D, M, KEYS / 16>(score, warp_queries, k_tile);
         }
         cp_async_wait<0>();
@@ -170,7 +146,9 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
         }
         if (active) {
             if (!all_see(first_position, last_position, key, key + KEYS - 1, a.window)) {
-                mask_scores<M, KEYS>(score, first_position, key, a.window);
+                set_sums(score, [&](int m, int n, int i) {
+                    return sees(first_position + sum_row(m, i), key + sum_column(n, i), a.window) ? score[m][n][i] : -INFINITY;
+                });
             }
             softmax.update(score, scale_log2);
             multiply_weights<D, M, KEYS / 16, D>(softmax.output, score, v_tile, 0);

@@ -96,7 +96,8 @@ struct ElementwiseShape {
     /* `items` threads a row: 256 side by side, or fewer and several rows a block. */
     ElementwiseShape(int64_t rows, int64_t items) : block(items > 128 ? dim3(256, 1) : items > 32 ? dim3(64, 4) : dim3(32, 8)) {
         const int64_t row_blocks = ceil_div<int64_t>(rows, block.y);
-        grid = dim3(static_cast<unsigned>(ceil_div<int64_t>(items, block.x)), static_cast<unsigned>(row_blocks < 32768 ? row_blocks : 32768));
+        grid.x = static_cast<unsigned>(ceil_div<int64_t>(items, block.x));
+        grid.y = static_cast<unsigned>(row_blocks < 32768 ? row_blocks : 32768);
     }
 };
 
