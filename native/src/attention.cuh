@@ -60,7 +60,7 @@ __device__ __forceinline__ Sequence sequence_of(const graft_attention &a, int in
 }
 
 __device__ __forceinline__ bool sees(int position, int key, int window) {
-    return key <= position && key > position - window;
+    return static_cast<unsigned>(position - key) < static_cast<unsigned>(window);
 }
 
 /* Whether some query at [first, last_position] sees some key of [first_key, last_key]. */

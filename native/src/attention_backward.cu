@@ -243,7 +243,7 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
     const int lane = threadIdx.x % WARP;
     const int warp_row = static_cast<int>(threadIdx.x) / WARP * 16 * M;
     const int first_position = sequence.offset() + first_query + warp_row;
-    const int last_position = min(first_position + 16 * M, end_key) - 1; // below first_position: this warp has no query
+    const int last_position = first_position + 16 * M - 1;
     float log_sum_exp[M][2];
     float delta[M][2];
 #pragma unroll
@@ -266,7 +266,7 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
         if (key + KEYS < end_key) {
             load_keys(stages + (place ^ Shape::STAGE), key + KEYS);
         }
-        if (first_position > last_position || !any_sees(first_position, last_position, key, key + KEYS - 1, a.window)) {
+        if (first_position >= end_key || !any_sees(first_position, last_position, key, key + KEYS - 1, a.window)) {
             continue;
         }
         const bf16 *k_tile = stages + place;

@@ -126,11 +126,11 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
     const int warp_row = static_cast<int>(threadIdx.x) / WARP * 16 * M;
     bf16 *warp_queries = q_tile + warp_row * D;
     const int first_position = sequence.offset() + first_query + warp_row;
-    const int last_position = min(first_position + 16 * M, end_key) - 1; // below first_position: this warp has no query
+    const int last_position = first_position + 16 * M - 1;
     OnlineSoftmax<D, M, KEYS> softmax;
     softmax.start();
     for (int key = start_key; key < end_key; key += KEYS) {
-        const bool active = first_position <= last_position && any_sees(first_position, last_position, key, key + KEYS - 1, a.window);
+        const bool active = first_position < end_key && any_sees(first_position, last_position, key, key + KEYS - 1, a.window);
         float score[M][KEYS / 8][4];
         cp_async_wait<0>();
         __syncthreads(); // K is there, and nobody reads V any more
