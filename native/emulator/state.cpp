@@ -36,7 +36,9 @@ struct Faults {
     bool observed = false; /* a call that waits has returned it */
     std::string last_violation;
     int64_t violations = 0;
-} faults;
+};
+
+Faults &faults = *new Faults;
 
 /* The failure of each kind, by whether it is reported at once. */
 int failure(Kind kind) {

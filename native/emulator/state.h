@@ -34,7 +34,7 @@ struct Settings {
     std::atomic<int> descending, asynchronous, verify, multiprocessors, workers;
     std::atomic<size_t> device_bytes, shared_bytes;
 };
-extern Settings &settings;
+extern GRAFT_EMULATOR_API Settings &settings;
 
 /* Kinds of operations that are counted and can be made to fail; the numbers are control.h's. */
 enum Kind { ALLOCATION, LAUNCH, COPY, PINNED_ALLOCATION, KINDS };
