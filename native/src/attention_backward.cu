@@ -288,8 +288,10 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
         multiply_weights<D, M, KEYS / 16, D>(query_gradient, gradient, k_tile, 0);
     }
     set_sums(query_gradient, [&](int m, int n, int i) { return a.scale * query_gradient[m][n][i]; });
-    store_sums<M, D>(query_gradient, q_tile + warp_row * D, operands.dq.at(first_row + warp_row, column), operands.dq.pitch,
-                     queries - warp_row, a.head_dim, operands.dq.packed);
+    const Sequence again = sequence_of(a, blockIdx.z); // the loop has no registers to keep it in
+    const int row = first_query + warp_row;
+    store_sums<M, D>(query_gradient, q_tile + warp_row * D, operands.dq.at(again.query_start + row, column), operands.dq.pitch,
+                     again.query_length - row, a.head_dim, operands.dq.packed);
 }
 
 /* ---- launches */
