@@ -7,7 +7,7 @@
  * head, and one over tiles of queries, which walks over their keys: each sums in registers and writes once, so the order of every sum
  * is fixed. That computes S and dP twice, seven products of tiles instead of five, and needs no atomics and no M x H x D of float32.
  *
- * bf16: the walked-over tiles are double-buffered, one barrier a step. In the kernel over keys, S^T and dP^T have keys as rows, so that P^T
+ * bf16: the walked-over tiles are double-buffered, one barrier a tile. In the kernel over keys, S^T and dP^T have keys as rows, so that P^T
  * and dS^T are left operands of the next product in the registers where they arise. With D = 128 a warp has 16 keys, whose dK and
  * dV take 128 registers; 8 warps share a tile of 32 queries: 16 KB of loads to 4 x 128 x 32 x 128 multiply-adds, 128 a byte. Shared
  * memory: K and V 64 KB, Q and dO 2 x 16 KB, and a little for their statistics. The kernel over queries has 4 warps of 32 queries and
@@ -75,11 +75,11 @@ struct KeyGradientShape {
 };
 
 template <int D, int M, int WARPS, int QUERIES, int COLUMNS>
-__global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient_bf16(graft_attention a, BackwardOperands<bf16> operands,
+__global__ __launch_bounds__(WARPS * WARP, 8 / WARPS) void attention_key_gradient_bf16(graft_attention a, BackwardOperands<bf16> operands,
                                                                                       float scale_log2) {
     using Shape = KeyGradientShape<D, M, WARPS, QUERIES, COLUMNS>;
     constexpr int THREADS = Shape::THREADS;
-    static_assert(2 * QUERIES <= THREADS, "one thread fetches one statistic");
+    static_assert(2 * QUERIES <= THREADS, "each thread fetches one statistic at most");
     const Sequence sequence = sequence_of(a, blockIdx.z);
     const int first_key = static_cast<int>(blockIdx.x) / Shape::PARTS * Shape::KEYS;
     if (first_key >= sequence.key_length) {

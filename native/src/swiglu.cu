@@ -52,6 +52,7 @@ __global__ __launch_bounds__(256) void swiglu_forward(const T *gate, int64_t gat
     if (col >= cols) {
         return;
     }
+#pragma unroll 1
     for (int64_t row = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
          row += static_cast<int64_t>(gridDim.y) * blockDim.y) {
         const auto g = Elements<T, N>::load(gate + row * gate_pitch + col);
@@ -73,6 +74,7 @@ __global__ __launch_bounds__(256) void swiglu_backward(const T *dy, int64_t dy_p
     if (col >= cols) {
         return;
     }
+#pragma unroll 1
     for (int64_t row = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
          row += static_cast<int64_t>(gridDim.y) * blockDim.y) {
         const auto d = Elements<T, N>::load(dy + row * dy_pitch + col);
