@@ -109,7 +109,7 @@ __device__ __forceinline__ void write_hidden(const ShrinkSlice &slice, int64_t r
 }
 
 template <bool RankContiguous>
-__global__ void __launch_bounds__(THREADS) shrink_kernel(Shrink p) {
+__global__ void __launch_bounds__(THREADS) lora_shrink_kernel(Shrink p) {
     bf16 *stages = shared_memory<bf16>();
     const int stage_elements = p.stage_elements(RankContiguous);
     const int warp = threadIdx.x / WARP;
@@ -163,7 +163,7 @@ struct FinishShrink {
 };
 
 /* A thread adds up the 8 ranks of a slice in a row. */
-__global__ void finish_shrink_kernel(FinishShrink p) {
+__global__ void lora_shrink_sum_kernel(FinishShrink p) {
     const int64_t row = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x;
     if (row >= p.rows) {
         return;
@@ -223,7 +223,7 @@ int32_t finish_shrink(const char *operation, void *stream, const ShrinkSlice *sl
                       int64_t rows) {
     FinishShrink arguments{sums, parts, rows, {}};
     std::copy(slices, slices + count, arguments.slices);
-    return launch(operation, finish_shrink_kernel,
+    return launch(operation, lora_shrink_sum_kernel,
                   dim3(static_cast<unsigned>(ceil_div<int64_t>(rows, THREADS)), static_cast<unsigned>(count)), dim3(THREADS), 0, stream,
                   arguments);
 }
@@ -236,7 +236,7 @@ int32_t shrink(const char *operation, void *stream, const Matrix16 &x, const Mas
     arguments.sums = split.count > 1 ? static_cast<float *>(scratch.start) : nullptr;
     std::copy(slices, slices + count, arguments.slices);
     const int32_t status =
-        launch(operation, rank_contiguous ? shrink_kernel<true> : shrink_kernel<false>,
+        launch(operation, rank_contiguous ? lora_shrink_kernel<true> : lora_shrink_kernel<false>,
                dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(split.count)), dim3(THREADS),
                static_cast<size_t>(STAGES * arguments.stage_elements(rank_contiguous)) * sizeof(bf16), stream, arguments);
     if (status != GRAFT_OK || arguments.sums == nullptr) {

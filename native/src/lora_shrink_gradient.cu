@@ -59,7 +59,7 @@ __device__ __forceinline__ void copy_stage(bf16 *stage, const Both &p, int64_t s
     cp_async_commit();
 }
 
-__global__ void __launch_bounds__(THREADS) shrink_gradient_kernel(Both p) {
+__global__ void __launch_bounds__(THREADS) lora_shrink_gradient_kernel(Both p) {
     bf16 *b = shared_memory<bf16>();
     bf16 *stages = b + p.b_elements();
     const int stage_elements = p.stage_elements();
@@ -139,7 +139,7 @@ int32_t shrink_gradient_at_once(const char *operation, void *stream, const Matri
     std::copy(shrinks, shrinks + count, arguments.shrinks);
     std::copy(gradients, gradients + count, arguments.gradients);
     const size_t shared_bytes = static_cast<size_t>(arguments.b_elements() + STAGES * arguments.stage_elements()) * sizeof(bf16);
-    int32_t status = launch(operation, shrink_gradient_kernel, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(split.count)),
+    int32_t status = launch(operation, lora_shrink_gradient_kernel, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(split.count)),
                             dim3(THREADS), shared_bytes, stream, arguments);
     if (status == GRAFT_OK) {
         status = finish_shrink(operation, stream, shrinks, count, arguments.u_sums, blocks, dy.rows);
