@@ -175,10 +175,14 @@ final class Jcuda {
         check("cuMemFree", JCudaDriver.cuMemFree(new DeviceAddress(address)));
     }
 
-    /** Host memory that the device copies from and to by itself. */
+    /** Host memory that the device copies from and to by itself, or 0 where there is not enough. */
     static long allocatePinned(long bytes) {
         HostAddress address = new HostAddress();
-        check("cuMemHostAlloc", JCudaDriver.cuMemHostAlloc(address, bytes, 0));
+        int status = JCudaDriver.cuMemHostAlloc(address, bytes, 0);
+        if (status == OUT_OF_MEMORY) {
+            return 0;
+        }
+        check("cuMemHostAlloc", status);
         return address.address();
     }
 
