@@ -12,7 +12,7 @@ import dev.graft.engine.Engine;
  * The engine under test: on the emulator, or with {@code -Dgraft.test.engine=cuda} on the GPU of this machine. Where neither can be
  * had, tests are skipped with the reason.
  */
-final class Emulation {
+public final class Emulation {
     static final CudaPlatform PLATFORM =
             System.getProperty("graft.test.engine", CudaEngine.EMULATED_NAME).equals(CudaEngine.NAME)
                     ? CudaPlatform.GPU
@@ -35,7 +35,7 @@ final class Emulation {
     }
 
     /** The emulated device's control, as at its start. Tests that need it are skipped on a GPU. */
-    static EmulatorControl control() {
+    public static EmulatorControl control() {
         assumeTrue(PLATFORM == CudaPlatform.EMULATED, "only the emulator can be told to fail");
         new EmulatedCudaEngineProvider().unavailableReason().ifPresent(reason -> abort("no emulator: " + reason));
         EmulatorControl control = EmulatorControl.open();
