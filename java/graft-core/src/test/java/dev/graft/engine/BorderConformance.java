@@ -102,6 +102,25 @@ abstract class BorderConformance extends Conformance {
                 .toArray();
     }
 
+    /** Two layers of one call over the same weight, each with an adapter of its own. */
+    @ParameterizedTest
+    @EnumSource
+    void layersThatShareAWeight(Precision precision) {
+        DType dtype = compute(precision);
+        for (boolean forward : new boolean[] {true, false}) {
+            try (EngineFixture own = new EngineFixture(engine, 9)) {
+                LinearSetup setup = LinearSetup.bordered(own, dtype, forward, 13, 33)
+                        .layer(28, false, Adapters.ONE, 4, null)
+                        .layerOverTheSameWeight(Adapters.ONE, 5);
+                if (forward) {
+                    LinearAssertions.forward(own, setup);
+                } else {
+                    LinearAssertions.backward(own, setup);
+                }
+            }
+        }
+    }
+
     // ---- what an earlier call left behind
 
     /** One adapter of a call in the sequence below. */

@@ -18,8 +18,7 @@ final class LinearAssertions {
 
     static void backward(EngineFixture fixture, LinearSetup setup) {
         Operand dx = setup.written(setup.rows(), setup.inputs());
-        fixture.run(
-                () -> fixture.engine().linearBackward(setup.x().tensor(), setup.projections(), dx.tensor()));
+        fixture.run(() -> fixture.engine().linearBackward(setup.x().tensor(), setup.projections(), dx.tensor()));
         LinearBounds expected = LinearBounds.inputGradient(setup);
         dx.assertClose("dx", expected.value(), expected.bound());
         parameterGradients(setup);

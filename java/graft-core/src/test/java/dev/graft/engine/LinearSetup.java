@@ -158,6 +158,16 @@ final class LinearSetup {
         return this;
     }
 
+    /** Adds a layer over the weight of the last one. */
+    LinearSetup layerOverTheSameWeight(Adapters adapters, int rank) {
+        Layer last = layers.getLast();
+        int outputs = last.weight().tensor().rows();
+        Operand y = forward ? written(rows(), outputs) : given(rows(), outputs);
+        layers.add(new Layer(
+                last.weight(), last.frozen(), null, terms(outputs, adapters, rank, null), y, null, null, null));
+        return this;
+    }
+
     private List<Term> terms(int outputs, Adapters adapters, int rank, @Nullable Dropout dropout) {
         int m = rows();
         return switch (adapters) {

@@ -70,8 +70,7 @@ final class Operand {
     void finish(float[] first) {
         result = contents();
         if (role != EngineFixture.Role.SCRATCH) {
-            EngineFixture.assertSameBits(
-                    this + ", called a second time", withoutBorder(result), withoutBorder(first));
+            EngineFixture.assertSameBits(this + ", called a second time", withoutBorder(result), withoutBorder(first));
         }
         if (role == EngineFixture.Role.INPUT) {
             EngineFixture.assertSameBits(

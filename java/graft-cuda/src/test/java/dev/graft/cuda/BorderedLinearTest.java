@@ -187,9 +187,7 @@ class BorderedLinearTest {
             assertThat(forward).first().isEqualTo(product(M, K + 29, 28));
             assertThat(forward.subList(1, forward.size()))
                     .as("one product or two, as their weights lie in memory")
-                    .isIn(
-                            List.of(products(M, K + 29, 12, 2)),
-                            List.of(product(M, K + 29, 12), product(M, K + 29, 12)));
+                    .isIn(List.of(products(M, K + 29, 12, 2)), List.of(product(M, K + 29, 12), product(M, K + 29, 12)));
             assertThat(backward(layers, q, k, v))
                     .containsExactly(product(M, 28 + 16, K), product(M, 12 + 8, K), product(M, 12 + 5, K));
         }

@@ -9,8 +9,6 @@ class CudaEngineTest extends EngineConformance {
     @Override
     protected Engine openEngine() {
         Engine engine = Emulation.open();
-        return Emulation.PLATFORM == CudaPlatform.EMULATED
-                ? WatchedEngine.over(engine, Emulation.control())
-                : engine;
+        return Emulation.PLATFORM == CudaPlatform.EMULATED ? WatchedEngine.over(engine, Emulation.control()) : engine;
     }
 }

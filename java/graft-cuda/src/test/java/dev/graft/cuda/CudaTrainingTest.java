@@ -181,8 +181,8 @@ class CudaTrainingTest {
         TinyRun first = null;
         for (int i = 0; i < 2; i++) {
             try (Engine engine = Emulation.open()) {
-                TinyRun run =
-                        TinyRun.of(engine, model, precision, lora(0.1), training(4).build(), null);
+                TinyRun run = TinyRun.of(
+                        engine, model, precision, lora(0.1), training(4).build(), null);
                 if (first != null) {
                     assertThat(run.losses()).isEqualTo(first.losses());
                     assertThat(run.values()).isEqualTo(first.values());
@@ -204,8 +204,7 @@ class CudaTrainingTest {
         assertThat(two.resolve("checkpoint-" + stopAfter)).isDirectory();
         // another seed of A: what the model starts with must not matter
         train(model, precision, two, 99, 0);
-        assertThat(Files.mismatch(
-                        two.resolve("adapter_model.safetensors"), one.resolve("adapter_model.safetensors")))
+        assertThat(Files.mismatch(two.resolve("adapter_model.safetensors"), one.resolve("adapter_model.safetensors")))
                 .isEqualTo(-1);
     }
 

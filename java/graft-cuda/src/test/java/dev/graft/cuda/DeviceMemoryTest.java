@@ -86,7 +86,8 @@ class DeviceMemoryTest {
         try (CudaEngine engine = openChunked()) {
             control.fail(Kind.ALLOCATION, 1);
             assertThat(engine.allocate(1000).byteSize()).isEqualTo(1024);
-            assertThat(control.liveBytes()).isEqualTo(DeviceSettings.forEmulator().deviceBytes() + 1024);
+            assertThat(control.liveBytes())
+                    .isEqualTo(DeviceSettings.forEmulator().deviceBytes() + 1024);
             control.setDeviceBytes(DeviceSettings.forEmulator().deviceBytes() + 1024);
             assertThatThrownBy(() -> engine.allocate(CHUNK + 1))
                     .isInstanceOf(InputException.class)

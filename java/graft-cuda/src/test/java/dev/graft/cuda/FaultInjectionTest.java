@@ -68,8 +68,7 @@ class FaultInjectionTest {
             .evalEvery(2)
             .build();
     private static final String ADAPTER = "adapter_model.safetensors";
-    private static final List<String> CHECKPOINT =
-            List.of(ADAPTER, "adapter_config.json", "trainer_state.safetensors");
+    private static final List<String> CHECKPOINT = List.of(ADAPTER, "adapter_config.json", "trainer_state.safetensors");
 
     @TempDir
     static Path folder;
@@ -242,8 +241,10 @@ class FaultInjectionTest {
         long own = DeviceSettings.forEmulator().deviceBytes();
         for (long bytes : new long[] {0, own - 1, own, own + 50_000}) {
             control.setDeviceBytes(bytes);
-            String text = failure(folder.resolve("small-" + bytes), new Progress()).getMessage();
-            Matcher numbers = Pattern.compile("(\\d+) bytes asked for, (\\d+) free").matcher(text);
+            String text =
+                    failure(folder.resolve("small-" + bytes), new Progress()).getMessage();
+            Matcher numbers =
+                    Pattern.compile("(\\d+) bytes asked for, (\\d+) free").matcher(text);
             assertThat(numbers.find()).as(text).isTrue();
             assertThat(Long.parseLong(numbers.group(2))).as(text).isBetween(0L, bytes);
             assertThat(Long.parseLong(numbers.group(1))).as(text).isGreaterThan(Long.parseLong(numbers.group(2)));

@@ -58,8 +58,7 @@ class LaneOrderTest {
         try (Engine engine = Emulation.open(border)) {
             // a window of 7 keys, biases and norms of heads between them
             Architecture architecture = precision == Precision.F32 ? Architecture.QWEN3 : Architecture.QWEN2;
-            TinyModels.write(
-                    folder, TinyModels.config(architecture, false, List.of(0, 7)), engine, DType.F32, 6);
+            TinyModels.write(folder, TinyModels.config(architecture, false, List.of(0, 7)), engine, DType.F32, 6);
             TinyRun ascending = run(engine, precision);
             control.setDescending(true);
             assertSame(run(engine, precision), ascending);

@@ -57,9 +57,8 @@ public final class EmulatorControl {
         for (int i = 0; i < arguments.length; i++) {
             parameters[i] = arguments[i] instanceof Long ? JAVA_LONG : JAVA_INT;
         }
-        FunctionDescriptor type = result == null
-                ? FunctionDescriptor.ofVoid(parameters)
-                : FunctionDescriptor.of(result, parameters);
+        FunctionDescriptor type =
+                result == null ? FunctionDescriptor.ofVoid(parameters) : FunctionDescriptor.of(result, parameters);
         MethodHandle function =
                 Linker.nativeLinker().downcallHandle(driver.findOrThrow("graft_emulator_" + name), type);
         try {

@@ -43,8 +43,7 @@ class KernelLibraryTest {
     private static SymbolLookup library() throws IOException {
         Emulation.control();
         CudaLibraries.load(CudaPlatform.EMULATED); // also the driver, which the kernels ask for by name
-        return SymbolLookup.libraryLookup(
-                NativeFiles.file(CudaPlatform.EMULATED, NativeFiles.KERNELS), Arena.global());
+        return SymbolLookup.libraryLookup(NativeFiles.file(CudaPlatform.EMULATED, NativeFiles.KERNELS), Arena.global());
     }
 
     // ---- functions
@@ -120,9 +119,7 @@ class KernelLibraryTest {
         MethodHandle version = MethodHandles.constant(int.class, 99);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment other = Linker.nativeLinker().upcallStub(version, FunctionDescriptor.of(JAVA_INT), arena);
-            SymbolLookup newer = name -> name.equals("graft_abi_version")
-                    ? Optional.of(other)
-                    : library.find(name);
+            SymbolLookup newer = name -> name.equals("graft_abi_version") ? Optional.of(other) : library.find(name);
             assertThatThrownBy(() -> new KernelLibrary(newer))
                     .isInstanceOf(IllegalStateException.class)
                     .message()
@@ -139,8 +136,8 @@ class KernelLibraryTest {
         try (Arena arena = Arena.ofConfined()) {
             LoraTermArray terms = new LoraTermArray(arena);
             Map<String, Number> expected = new LinkedHashMap<>();
-            List<String> matrices = List.of(
-                    "a", "b", "hidden", "hidden_gradient", "border", "a_gradient", "b_gradient");
+            List<String> matrices =
+                    List.of("a", "b", "hidden", "hidden_gradient", "border", "a_gradient", "b_gradient");
             for (int i = 0; i < matrices.size(); i++) {
                 expected.put(matrices.get(i), 1001L + i);
                 expected.put(matrices.get(i) + "_pitch", 2001L + i);
@@ -180,9 +177,9 @@ class KernelLibraryTest {
             Tensor o = Tensor.of(engine.allocate(4 * 12 * 30), 0, DType.F32, 12, 30);
             Tensor row = x.rows(0, 1);
             AttentionShape shape = new AttentionShape(6, 2, 5, 0.75f, 4);
-            Sequences sequences = new Sequences(new int[] {0, 3, 6}, new int[] {3, 1, 2}, new int[3], new int[] {7, 8, 9});
-            engine.attentionForward(
-                    shape, sequences, x, x.columns(0, 10), x.columns(10, 20), o, x.columns(24, 30));
+            Sequences sequences =
+                    new Sequences(new int[] {0, 3, 6}, new int[] {3, 1, 2}, new int[3], new int[] {7, 8, 9});
+            engine.attentionForward(shape, sequences, x, x.columns(0, 10), x.columns(10, 20), o, x.columns(24, 30));
             Map<String, Number> attention =
                     read(HEADER.struct("graft_attention"), struct(privateField(engine, "attention")));
             assertThat(attention.remove("sequences")).as("an address").isNotEqualTo(0L);
@@ -198,7 +195,12 @@ class KernelLibraryTest {
                             Map.entry("longest_key", 9));
 
             engine.adamW(
-                    new AdamW(0.5, 0.75, 0.875, 1e-3, 0.25, 2, 3), row, row, row, row, x.rows(0, 1).columns(0, 1));
+                    new AdamW(0.5, 0.75, 0.875, 1e-3, 0.25, 2, 3),
+                    row,
+                    row,
+                    row,
+                    row,
+                    x.rows(0, 1).columns(0, 1));
             assertThat(read(HEADER.struct("graft_adam_w"), struct(privateField(engine, "optimizer"))))
                     .containsExactly(
                             Map.entry("decay", 1 - 0.5f * 0.25f),
@@ -226,11 +228,14 @@ class KernelLibraryTest {
     private static Map<String, Number> read(CHeader.Struct struct, MemorySegment bytes) {
         assertThat(bytes.byteSize()).isEqualTo(struct.byteSize());
         Map<String, Number> values = new LinkedHashMap<>();
-        struct.fields().forEach((name, field) -> values.put(name, switch (field.type()) {
-            case "int32_t" -> bytes.get(JAVA_INT, field.offset());
-            case "float" -> bytes.get(JAVA_FLOAT, field.offset());
-            default -> bytes.get(JAVA_LONG, field.offset());
-        }));
+        struct.fields()
+                .forEach((name, field) -> values.put(
+                        name,
+                        switch (field.type()) {
+                            case "int32_t" -> bytes.get(JAVA_INT, field.offset());
+                            case "float" -> bytes.get(JAVA_FLOAT, field.offset());
+                            default -> bytes.get(JAVA_LONG, field.offset());
+                        }));
         return values;
     }
 }
