@@ -8,10 +8,12 @@ import dev.graft.cli.options.EngineOptions;
 import dev.graft.cli.options.OutputOptions;
 import dev.graft.cli.options.PrecisionOption;
 import dev.graft.cli.run.PeakMemory;
+import dev.graft.cli.run.ProfileTable;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
+import dev.graft.engine.profile.EngineProfile;
 import dev.graft.io.Json;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.TargetMatcher;
@@ -72,6 +74,9 @@ final class BenchTrainCommand extends BaseCommand {
     @Option(names = "--warmup", paramLabel = "N", description = "Steps before them (default: 2).")
     private int warmup = 2;
 
+    @Option(names = "--profile", description = "Also the time of every operation; slower, as each is waited for.")
+    private boolean profile;
+
     @Mixin
     private final PrecisionOption precision = new PrecisionOption();
 
@@ -102,14 +107,15 @@ final class BenchTrainCommand extends BaseCommand {
         requireAtLeast("--seq", seq, 2);
         requireAtLeast("--steps", steps, 1);
         requireAtLeast("--warmup", warmup, 0);
-        try (Engine engine = engineOptions.open()) {
+        EngineProfile times = new EngineProfile();
+        try (Engine engine = profile ? times.wrap(engineOptions.open()) : engineOptions.open()) {
             Precision used = PretrainedModel.supported(engine, precision.value());
             TrainingPlan plan = plan(engine, config, lora, used);
             plan.requireFits(engine, "use a smaller --batch, --seq or --shape");
             plan.reserve(engine);
             try (PretrainedModel base = PretrainedModel.random(config, engine, used, SEED)) {
-                List<StepMetrics> measured = measure(base.attach(lora, SEED));
-                report(measured, base);
+                List<StepMetrics> measured = measure(base.attach(lora, SEED), times);
+                report(measured, base, times);
                 return EXIT_OK;
             }
         }
@@ -132,7 +138,7 @@ final class BenchTrainCommand extends BaseCommand {
                 TrainingSize.most(batch, seq));
     }
 
-    private List<StepMetrics> measure(LoraModel model) {
+    private List<StepMetrics> measure(LoraModel model, EngineProfile times) {
         TrainConfig train = TrainConfig.builder()
                 .batchSize(batch)
                 .steps(warmup + steps)
@@ -146,11 +152,16 @@ final class BenchTrainCommand extends BaseCommand {
                 if (metrics.step() > warmup) {
                     measured.add(metrics);
                 }
+                if (metrics.step() == warmup) {
+                    times.reset(true);
+                }
             }
         };
         List<Example> rows = randomRows(model.decoder().config().vocabSize());
         try (Trainer trainer = new Trainer(model, rows, null, train)) {
+            times.reset(warmup == 0);
             trainer.train(listener);
+            times.stop();
         } finally {
             console().endLive();
         }
@@ -165,7 +176,7 @@ final class BenchTrainCommand extends BaseCommand {
                 .toList();
     }
 
-    private void report(List<StepMetrics> measured, PretrainedModel base) {
+    private void report(List<StepMetrics> measured, PretrainedModel base, EngineProfile times) {
         double tokensPerSecond = median(measured.stream()
                 .mapToDouble(StepMetrics::tokensPerSecond)
                 .sorted()
@@ -188,6 +199,9 @@ final class BenchTrainCommand extends BaseCommand {
             json.put("tokens_per_second", tokensPerSecond);
             json.put("step_ms", stepMillis);
             json.put("peak_rss_bytes", peak.isPresent() ? (Long) peak.getAsLong() : null);
+            if (profile) {
+                json.set("profile", new ProfileTable(times.rows(), steps).json());
+            }
             console().result(json);
             return;
         }
@@ -202,6 +216,9 @@ final class BenchTrainCommand extends BaseCommand {
                                 + Units.counted(steps, "step"))
                 .lines()
                 .forEach(console()::result);
+        if (profile) {
+            new ProfileTable(times.rows(), steps).lines().forEach(console()::result);
+        }
     }
 
     private static double median(double[] sorted) {
