@@ -145,7 +145,7 @@ class CudaTrainingTest {
         Path model = model(Architecture.QWEN2, DType.BF16);
         try (Engine engine = Emulation.open(border)) {
             // all rows in each step, so that losses of steps can be compared
-            TrainConfig training = training(15).batchSize(5).learningRate(1e-2).build();
+            TrainConfig training = training(12).batchSize(5).learningRate(1e-2).build();
             TinyRun exact = TinyRun.of(engine, model, Precision.F32, lora(0.1), training, null);
             TinyRun rounded = TinyRun.of(engine, model, Precision.BF16, lora(0.1), training, null);
             assertThat(exact.losses().getLast())
