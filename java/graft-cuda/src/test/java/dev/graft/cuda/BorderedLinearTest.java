@@ -18,7 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -33,10 +33,10 @@ class BorderedLinearTest {
     private static final int M = 21;
     private static final int K = 33;
 
-    private EmulatorControl control;
+    private static EmulatorControl control;
 
-    @BeforeEach
-    void reset() {
+    @BeforeAll
+    static void open() {
         control = Emulation.control();
     }
 

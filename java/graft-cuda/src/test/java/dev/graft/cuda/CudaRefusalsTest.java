@@ -37,17 +37,17 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the CUDA engine refuses, each in one line, before anything reaches the device. */
 class CudaRefusalsTest {
-    private EmulatorControl control;
+    private static EmulatorControl control;
 
-    @BeforeEach
-    void reset() {
+    @BeforeAll
+    static void open() {
         control = Emulation.control();
     }
 

@@ -19,17 +19,17 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** Device memory in large chunks, as on a GPU, and after it was freed. */
 class DeviceMemoryTest {
     private static final int CHUNK = 1 << 20;
 
-    private EmulatorControl control;
+    private static EmulatorControl control;
 
-    @BeforeEach
-    void reset() {
+    @BeforeAll
+    static void open() {
         control = Emulation.control();
     }
 

@@ -13,7 +13,7 @@ import dev.graft.train.TrainConfig;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -39,10 +39,10 @@ class LaneOrderTest {
     @TempDir
     Path folder;
 
-    private EmulatorControl control;
+    private static EmulatorControl control;
 
-    @BeforeEach
-    void reset() {
+    @BeforeAll
+    static void open() {
         control = Emulation.control();
     }
 

@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -43,11 +44,15 @@ class ProtectedWeightsTest {
     @TempDir
     Path folder;
 
-    private EmulatorControl control;
+    private static EmulatorControl control;
+
+    @BeforeAll
+    static void open() {
+        control = Emulation.control();
+    }
 
     @BeforeEach
-    void reset() {
-        control = Emulation.control();
+    void lookAfterEachLaunch() {
         control.setVerify(true);
     }
 
