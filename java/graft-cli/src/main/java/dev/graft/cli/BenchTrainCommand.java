@@ -21,12 +21,10 @@ import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
 import dev.graft.model.KnownShape;
-import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
+import dev.graft.train.JointTrainer;
 import dev.graft.train.StepMetrics;
 import dev.graft.train.TrainConfig;
-import dev.graft.train.TrainListener;
-import dev.graft.train.Trainer;
 import dev.graft.train.TrainingPlan;
 import dev.graft.train.TrainingSize;
 import java.util.ArrayList;
@@ -74,6 +72,12 @@ final class BenchTrainCommand extends BaseCommand {
     @Option(names = "--warmup", paramLabel = "N", description = "Steps before them (default: 2).")
     private int warmup = 2;
 
+    @Option(
+            names = "--adapters",
+            paramLabel = "N",
+            description = "Adapters trained at once on one frozen base, each on --batch rows (default: 1).")
+    private int adapters = 1;
+
     @Option(names = "--profile", description = "Also the time of every operation; slower, as each is waited for.")
     private boolean profile;
 
@@ -107,6 +111,7 @@ final class BenchTrainCommand extends BaseCommand {
         requireAtLeast("--seq", seq, 2);
         requireAtLeast("--steps", steps, 1);
         requireAtLeast("--warmup", warmup, 0);
+        requireAtLeast("--adapters", adapters, 1);
         EngineProfile times = new EngineProfile();
         try (Engine engine = profile ? times.wrap(engineOptions.open()) : engineOptions.open()) {
             Precision used = PretrainedModel.supported(engine, precision.value());
@@ -114,7 +119,7 @@ final class BenchTrainCommand extends BaseCommand {
             plan.requireFits(engine, "use a smaller --batch, --seq or --shape");
             plan.reserve(engine);
             try (PretrainedModel base = PretrainedModel.random(config, engine, used, SEED)) {
-                List<StepMetrics> measured = measure(base.attach(lora, SEED), times);
+                List<StepMetrics> measured = measure(base, lora, times);
                 report(measured, base, times);
                 return EXIT_OK;
             }
@@ -135,19 +140,26 @@ final class BenchTrainCommand extends BaseCommand {
                 used,
                 lora,
                 TargetMatcher.match(lora, Decoder.linearModules(config)),
-                TrainingSize.most(batch, seq));
+                TrainingSize.most(batch, seq),
+                adapters);
     }
 
-    private List<StepMetrics> measure(LoraModel model, EngineProfile times) {
+    private List<StepMetrics> measure(PretrainedModel base, LoraConfig lora, EngineProfile times) {
         TrainConfig train = TrainConfig.builder()
                 .batchSize(batch)
                 .steps(warmup + steps)
                 .shuffle(false)
                 .build();
+        List<JointTrainer.Member> members = new ArrayList<>();
+        for (int i = 0; i < adapters; i++) {
+            members.add(new JointTrainer.Member(base.attach(lora, SEED + i), train));
+        }
         List<StepMetrics> measured = new ArrayList<>();
-        TrainListener listener = new TrainListener() {
-            @Override
-            public void onStep(StepMetrics metrics) {
+        try (JointTrainer trainer =
+                new JointTrainer(members, randomRows(base.config().vocabSize()))) {
+            times.reset(warmup == 0);
+            trainer.train(all -> {
+                StepMetrics metrics = all.getFirst();
                 console().live("step " + metrics.step() + "/" + metrics.totalSteps());
                 if (metrics.step() > warmup) {
                     measured.add(metrics);
@@ -155,12 +167,7 @@ final class BenchTrainCommand extends BaseCommand {
                 if (metrics.step() == warmup) {
                     times.reset(true);
                 }
-            }
-        };
-        List<Example> rows = randomRows(model.decoder().config().vocabSize());
-        try (Trainer trainer = new Trainer(model, rows, null, train)) {
-            times.reset(warmup == 0);
-            trainer.train(listener);
+            });
             times.stop();
         } finally {
             console().endLive();
@@ -182,7 +189,7 @@ final class BenchTrainCommand extends BaseCommand {
                 .sorted()
                 .toArray());
         double stepMillis = median(measured.stream()
-                .mapToDouble(metrics -> 1e3 * metrics.tokens() / metrics.tokensPerSecond())
+                .mapToDouble(metrics -> 1e3 * adapters * metrics.tokens() / metrics.tokensPerSecond())
                 .sorted()
                 .toArray());
         OptionalLong peak = PeakMemory.bytes();
@@ -193,6 +200,7 @@ final class BenchTrainCommand extends BaseCommand {
             json.put("batch", batch);
             json.put("seq", seq);
             json.put("rank", rank);
+            json.put("adapters", adapters);
             json.put("steps", steps);
             json.put("precision", compute);
             json.put("engine", base.engine().name());
@@ -212,7 +220,8 @@ final class BenchTrainCommand extends BaseCommand {
                 .row("engine", base.engine().name() + ": " + base.engine().description())
                 .row(
                         "run",
-                        shape + ", " + compute + ", batch " + batch + " x " + seq + ", rank " + rank + ", median of "
+                        shape + ", " + compute + ", batch " + batch + " x " + seq + ", rank " + rank
+                                + (adapters > 1 ? ", " + adapters + " adapters" : "") + ", median of "
                                 + Units.counted(steps, "step"))
                 .lines()
                 .forEach(console()::result);
