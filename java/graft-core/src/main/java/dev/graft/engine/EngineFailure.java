@@ -10,4 +10,9 @@ public final class EngineFailure extends RuntimeException {
     public EngineFailure(String message) {
         super(message);
     }
+
+    /** The same failure, with where it came out before its message and what is left of the run behind. */
+    public EngineFailure at(String where, String remains) {
+        return new EngineFailure(where + ": " + getMessage() + remains);
+    }
 }

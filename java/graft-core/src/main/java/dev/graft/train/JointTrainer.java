@@ -4,6 +4,7 @@ import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.AdamW;
 import dev.graft.engine.Engine;
+import dev.graft.engine.EngineFailure;
 import dev.graft.engine.Workspace;
 import dev.graft.lora.AdapterRange;
 import dev.graft.lora.LoraAdapter;
@@ -104,7 +105,11 @@ public final class JointTrainer implements AutoCloseable {
     public void train(Consumer<? super List<StepMetrics>> onStep) {
         long start = System.nanoTime();
         for (int step = 0; step < totalSteps(); step++) {
-            onStep.accept(step(step, start));
+            try {
+                onStep.accept(step(step, start));
+            } catch (EngineFailure failure) {
+                throw failure.at("step " + (step + 1), "");
+            }
         }
     }
 

@@ -137,35 +137,38 @@ public final class Trainer implements AutoCloseable {
             long start = System.nanoTime();
             double elapsedBefore = state.elapsedSeconds();
             double loss = Double.NaN;
-            for (int step = state.step(); step < totalSteps(); step++) {
-                StepMetrics done = attributed(step, start, elapsedBefore);
-                loss = done.loss();
-                state = new TrainerState(done.step(), done.elapsedSeconds());
-                listener.onStep(done);
-                if (metrics != null) {
-                    metrics.step(done);
+            while (state.step() < totalSteps()) {
+                int next = state.step() + 1;
+                boolean stopping;
+                try {
+                    loss = trainStep(start, elapsedBefore, metrics, listener);
+                    stopping = stopRequested && next < totalSteps();
+                    if (stopping || (config.saveEvery() > 0 && next % config.saveEvery() == 0)) {
+                        checkpoint(listener);
+                    }
+                } catch (EngineFailure failure) {
+                    // kernels fail long after they were launched; a step waits for its own before it ends, so this is
+                    // its own
+                    throw failure.at("step " + next, lastGoodCheckpoint());
                 }
-                evaluateIfDue(done.step(), metrics, listener);
-                boolean last = done.step() == totalSteps();
-                if (stopRequested && !last) {
-                    checkpoint(listener);
-                    return new Result(done.step(), loss, false);
-                }
-                if (config.saveEvery() > 0 && (done.step() % config.saveEvery() == 0)) {
-                    checkpoint(listener);
+                if (stopping) {
+                    return new Result(next, loss, false);
                 }
             }
             return new Result(state.step(), loss, true);
         }
     }
 
-    /** Kernels fail long after they were launched; the step waits for its own before it ends, so that the failure is its own too. */
-    private StepMetrics attributed(int step, long start, double elapsedBefore) {
-        try {
-            return step(step, start, elapsedBefore);
-        } catch (EngineFailure failure) {
-            throw new EngineFailure("step " + (step + 1) + ": " + failure.getMessage() + lastGoodCheckpoint());
+    /** One step, with the evaluation that is due after it; returns its loss. */
+    private double trainStep(long start, double elapsedBefore, @Nullable MetricsFile metrics, TrainListener listener) {
+        StepMetrics done = step(state.step(), start, elapsedBefore);
+        state = new TrainerState(done.step(), done.elapsedSeconds());
+        listener.onStep(done);
+        if (metrics != null) {
+            metrics.step(done);
         }
+        evaluateIfDue(done.step(), metrics, listener);
+        return done.loss();
     }
 
     private String lastGoodCheckpoint() {

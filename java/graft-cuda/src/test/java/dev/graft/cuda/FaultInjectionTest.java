@@ -88,19 +88,18 @@ class FaultInjectionTest {
     private static final class Progress implements TrainListener {
         private int stepsDone;
         private int lastCheckpoint;
-        /** Whether what runs now is a step: after the checkpoint of the one before. */
-        private boolean inStep;
+        /** From the first step to the checkpoint of the last. */
+        private boolean inTraining;
 
         @Override
         public void onStep(StepMetrics metrics) {
             stepsDone = metrics.step();
-            inStep = false;
         }
 
         @Override
         public void onCheckpoint(int step, Path checkpoint) {
             lastCheckpoint = step;
-            inStep = step < STEPS;
+            inTraining = step < STEPS;
         }
     }
 
@@ -140,7 +139,7 @@ class FaultInjectionTest {
             LoraModel adapted = base.attach(LORA, 1);
             try (Trainer trainer = new Trainer(adapted, DATA, DATA.subList(0, 2), TRAINING)) {
                 trainer.output(out, true);
-                progress.inStep = true;
+                progress.inTraining = true;
                 trainer.train(progress);
             }
             try (Workspace workspace = new Workspace(engine)) {
@@ -293,13 +292,15 @@ class FaultInjectionTest {
 
     private static void checkFailure(String text, Kind kind, boolean asynchronous, Progress progress, Path out) {
         String what = text;
-        if (progress.inStep) {
-            String step = "step " + (progress.stepsDone + 1) + ": ";
+        if (progress.inTraining) {
+            // a step's evaluation and its checkpoint count as the step
+            String step = "step " + (progress.lastCheckpoint + 1) + ": ";
             assertThat(text).startsWith(step);
             what = text.substring(step.length());
-            String checkpoint = "; the last good checkpoint is " + out.resolve("checkpoint-" + progress.stepsDone);
-            if (progress.stepsDone > 0) {
+            String checkpoint = "; the last good checkpoint is " + out.resolve("checkpoint-" + progress.lastCheckpoint);
+            if (progress.lastCheckpoint > 0) {
                 assertThat(text).endsWith(checkpoint);
+                what = what.substring(0, what.length() - checkpoint.length());
             } else {
                 assertThat(text).doesNotContain("checkpoint");
             }
