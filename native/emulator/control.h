@@ -97,7 +97,8 @@ GRAFT_EMULATOR_API int32_t graft_emulator_unprotect(uint64_t address);
  * something was written that should not be: see the last violation. */
 GRAFT_EMULATOR_API int32_t graft_emulator_check(void);
 
-/* 1: verify so after each launch, product and copy, which then fails by itself. 0 (default): when memory is freed and on a check. */
+/* 1: verify what surrounds allocations and protected ranges after each launch, product and copy, which then fails by itself. 0 (default):
+ * when memory is freed and on a check. Freed memory is verified on a check and when it is let go. */
 GRAFT_EMULATOR_API void graft_emulator_set_verify(int32_t verify);
 
 /* Violations since the last reset: kernels that went wrong, memory overwritten, ranges outside live memory, invalid handles. */

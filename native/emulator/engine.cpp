@@ -15,7 +15,9 @@
 #include "driver.h"
 #include "fiber.h"
 #include "memory.h"
+#include "patterns.h"
 #include "state.h"
+#include "text.h"
 
 namespace graft::emulator {
 
@@ -84,17 +86,6 @@ void *enter(Worker &w, Thread *thread) {
     }
     thread->warp->started |= bit;
     return w.stacks.take();
-}
-
-void append(std::string &text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-void append(std::string &text, const char *format, ...) {
-    char part[256];
-    va_list arguments;
-    va_start(arguments, format);
-    std::vsnprintf(part, sizeof part, format, arguments);
-    va_end(arguments);
-    text += part;
 }
 
 /* "3 threads, the first of them (0, 0, 0)," of those that the masks hold. */
@@ -217,8 +208,12 @@ void Worker::prepare(const Launch &launched) {
     const uintptr_t start = reinterpret_cast<uintptr_t>(shared.data()) + GUARD_BYTES;
     block.shared = reinterpret_cast<unsigned char *>((start + SHARED_ALIGNMENT - 1) & ~(SHARED_ALIGNMENT - 1));
     block.shared_bytes = launched.shared_bytes;
-    fill_guard(block.shared - GUARD_BYTES, GUARD_BYTES);
-    fill_guard(block.shared + block.shared_bytes, GUARD_BYTES);
+    fill(block.shared - GUARD_BYTES, GUARD_BYTES, GUARD_PATTERN);
+    fill(block.shared + block.shared_bytes, GUARD_BYTES, GUARD_PATTERN);
+}
+
+bool is_guard(const unsigned char *bytes) {
+    return first_difference(bytes, GUARD_BYTES, GUARD_PATTERN) == GUARD_BYTES;
 }
 
 /* Runs one block; false where it failed. */
@@ -237,7 +232,7 @@ bool Worker::run(const Launch &launched, const dim3 &index) {
     block_waiting = 0;
     Warp *first = &warps[first_of(ready_warps, descending)];
     switch_stack(&main_stack, enter(*this, next_thread(*this, first)));
-    if (!failed && !(is_guard(block.shared - GUARD_BYTES, GUARD_BYTES) && is_guard(block.shared + block.shared_bytes, GUARD_BYTES))) {
+    if (!failed && !(is_guard(block.shared - GUARD_BYTES) && is_guard(block.shared + block.shared_bytes))) {
         failed = true;
         append(failure, "%s, block (%u, %u, %u): wrote outside its %zu bytes of shared memory", launched.operation, index.x, index.y,
                index.z, block.shared_bytes);
@@ -418,7 +413,7 @@ int run_launch(const Launch &launch) {
     for (std::thread &helper : helpers) {
         helper.join();
     }
-    if (!failed && settings.verify && !verify_memory(failure)) {
+    if (!failed && settings.verify && !verify_memory(false, failure)) {
         failed = true;
         failure = std::string(launch.operation) + ": " + failure;
     }

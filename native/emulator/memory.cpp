@@ -1,6 +1,5 @@
 #include "memory.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -9,7 +8,9 @@
 #include <mutex>
 
 #include "control.h"
+#include "patterns.h"
 #include "state.h"
+#include "text.h"
 
 namespace graft::emulator {
 
@@ -19,10 +20,6 @@ constexpr size_t ALIGNMENT = 256;
 constexpr size_t GRANULARITY = 512;              /* what the device gives at least */
 constexpr size_t MOST_POISONED = size_t{16} << 20; /* of one allocation, at either end */
 constexpr size_t MOST_KEPT = size_t{64} << 20;     /* freed bytes that are watched */
-
-/* 16-bit patterns that are NaN as bfloat16 and, twice, as float. */
-constexpr uint16_t GUARD_PATTERN = 0x7fe5;
-constexpr uint16_t FREED_PATTERN = 0x7fde;
 
 struct Allocation {
     unsigned char *memory; /* with what surrounds the data */
@@ -53,41 +50,6 @@ uintptr_t number(const void *address) {
     return reinterpret_cast<uintptr_t>(address);
 }
 
-/* The byte that a pattern has at an address. */
-unsigned char pattern_byte(const unsigned char *address, uint16_t pattern) {
-    return static_cast<unsigned char>(number(address) % 2 == 0 ? pattern & 0xff : pattern >> 8);
-}
-
-void fill(unsigned char *bytes, size_t count, uint16_t pattern) {
-    size_t i = 0;
-    for (; i < count && number(bytes + i) % 2 != 0; i++) {
-        bytes[i] = pattern_byte(bytes + i, pattern);
-    }
-    for (; i + 2 <= count; i += 2) {
-        std::memcpy(bytes + i, &pattern, 2);
-    }
-    for (; i < count; i++) {
-        bytes[i] = pattern_byte(bytes + i, pattern);
-    }
-}
-
-/* The first byte that is not the pattern's, or count. */
-size_t first_difference(const unsigned char *bytes, size_t count, uint16_t pattern) {
-    constexpr size_t STEP = 64;
-    unsigned char expected[STEP];
-    fill(expected, STEP, pattern);
-    size_t i = 0;
-    if (number(bytes) % 2 == number(expected) % 2) {
-        while (i + STEP <= count && std::memcmp(bytes + i, expected, STEP) == 0) {
-            i += STEP;
-        }
-    }
-    while (i < count && bytes[i] == pattern_byte(bytes + i, pattern)) {
-        i++;
-    }
-    return i;
-}
-
 /* The parts of an allocation that are filled: all of it, or both ends of a large one. */
 template <class Fill>
 void fill_ends(unsigned char *data, size_t bytes, Fill fill_part) {
@@ -98,34 +60,6 @@ void fill_ends(unsigned char *data, size_t bytes, Fill fill_part) {
         fill_part(data, part);
         fill_part(data + bytes - part, part);
     }
-}
-
-uint64_t checksum(const unsigned char *bytes, size_t count) {
-    uint64_t sums[4] = {1, 2, 3, 4};
-    size_t i = 0;
-    for (; i + 32 <= count; i += 32) {
-        for (int lane = 0; lane < 4; lane++) {
-            uint64_t word;
-            std::memcpy(&word, bytes + i + 8 * lane, 8);
-            sums[lane] = (sums[lane] ^ word) * 0x9e3779b97f4a7c15u;
-            sums[lane] ^= sums[lane] >> 29;
-        }
-    }
-    for (; i < count; i++) {
-        sums[0] = (sums[0] ^ bytes[i]) * 0x100000001b3u;
-    }
-    return ((sums[0] * 3 + sums[1]) * 3 + sums[2]) * 3 + sums[3];
-}
-
-void append(std::string &text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-void append(std::string &text, const char *format, ...) {
-    char part[256];
-    va_list arguments;
-    va_start(arguments, format);
-    std::vsnprintf(part, sizeof part, format, arguments);
-    va_end(arguments);
-    text += part;
 }
 
 /* Whether what surrounds an allocation is whole; mends it. */
@@ -248,14 +182,6 @@ void describe(uintptr_t address, std::string &text) {
 
 } // namespace
 
-void fill_guard(unsigned char *bytes, size_t count) {
-    fill(bytes, count, GUARD_PATTERN);
-}
-
-bool is_guard(const unsigned char *bytes, size_t count) {
-    return first_difference(bytes, count, GUARD_PATTERN) == count;
-}
-
 void *allocate(size_t bytes) {
     std::lock_guard lock(memory.mutex);
     const size_t charged = (bytes + GRANULARITY - 1) / GRANULARITY * GRANULARITY;
@@ -372,7 +298,7 @@ bool check_range(const void *address, size_t bytes, bool written, std::string &t
     return true;
 }
 
-bool verify_memory(std::string &text) {
+bool verify_memory(bool freed, std::string &text) {
     std::lock_guard lock(memory.mutex);
     bool whole = true;
     const auto found = [&](bool right, const std::string &what) {
@@ -385,9 +311,11 @@ bool verify_memory(std::string &text) {
         std::string what;
         found(check_surroundings(allocation, "memory", what), what);
     }
-    for (const Allocation &allocation : memory.freed) {
-        std::string what;
-        found(check_freed(allocation, what), what);
+    if (freed) {
+        for (const Allocation &allocation : memory.freed) {
+            std::string what;
+            found(check_freed(allocation, what), what);
+        }
     }
     for (auto &[address, protection] : memory.protections) {
         std::string what;
@@ -457,7 +385,7 @@ int32_t graft_emulator_unprotect(uint64_t address) {
 
 int32_t graft_emulator_check(void) {
     std::string text;
-    if (verify_memory(text)) {
+    if (verify_memory(true, text)) {
         return SUCCESS;
     }
     violation("%s", text.c_str());

@@ -9,14 +9,6 @@
 
 namespace graft::emulator {
 
-/* NaN as float and as bfloat16, and -1 as integer: fresh device memory and a block's shared memory at its start. */
-constexpr unsigned char POISON = 0xff;
-
-/* Around allocations and shared memory; NaNs too, so that what reads them shows. */
-constexpr size_t GUARD_BYTES = 256;
-void fill_guard(unsigned char *bytes, size_t count);
-bool is_guard(const unsigned char *bytes, size_t count);
-
 /* Null where the device is full. */
 void *allocate(size_t bytes);
 
@@ -36,8 +28,9 @@ bool find_allocation(const void *address, void **start, size_t *bytes);
  * Otherwise `text` says what is wrong. Zero bytes are always right. */
 GRAFT_EMULATOR_API bool check_range(const void *address, size_t bytes, bool written, std::string &text);
 
-/* Whether nothing was written that should not be; otherwise `text` says what. What was found is put right, so as to be found once. */
-GRAFT_EMULATOR_API bool verify_memory(std::string &text);
+/* Whether nothing was written that should not be: around allocations, in protected ranges and, if asked for, in freed memory. Otherwise
+ * `text` says what. What was found is put right, so as to be found once. */
+GRAFT_EMULATOR_API bool verify_memory(bool freed, std::string &text);
 
 /* Frees all that is alive, as the end of a context does. */
 void release_all();

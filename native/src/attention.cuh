@@ -1,10 +1,11 @@
 /*
- * What the attention kernels share: operands by head, a block's sequence, the mask, and float32 products of tiles.
+ * What the attention kernels share: operands by head, a block's sequence, and the mask.
  *
- * Scores are kept in units of log2: p = 2^(c q.k - m) with c = scale log2(e), one fused multiply-add and one exp2 an element.
+ * In bf16, scores are kept in units of log2: p = 2^(c q.k - m) with c = scale log2(e), one fused multiply-add and one exp2 an element.
  */
 #pragma once
 
+#include <cfloat>
 #include <climits>
 #include <cmath>
 
@@ -59,7 +60,7 @@ __device__ __forceinline__ Sequence sequence_of(const graft_attention &a, int in
 }
 
 __device__ __forceinline__ bool sees(int position, int key, int window) {
-    return key <= position && key > position - window;
+    return static_cast<unsigned>(position - key) < static_cast<unsigned>(window);
 }
 
 /* Whether some query at [first, last_position] sees some key of [first_key, last_key]. */
@@ -89,6 +90,27 @@ __device__ __forceinline__ int first_key_of(int first_position, int window, int 
     return max(0, first_position - window + 1) / tile * tile;
 }
 
+template <class T>
+struct ForwardOperands {
+    HeadMatrix<const T> q, k, v;
+    HeadMatrix<T> o;
+    float *log_sum_exp;
+    int64_t log_sum_exp_pitch;
+};
+
+template <class T>
+struct BackwardOperands {
+    HeadMatrix<const T> q, k, v, o, d_o;
+    HeadMatrix<T> dq, dk, dv;
+    const float *log_sum_exp;
+    int64_t log_sum_exp_pitch;
+    float *delta; /* [H, M] */
+    int64_t query_rows;
+};
+
+/* The maximum of no scores. Finite: subtracted from a masked score it leaves -inf, where a row's window starts behind a tile. */
+constexpr float NO_SCORE = -FLT_MAX;
+
 /* Refuses what the kernels do not compute, and writes "no window" as the largest one. */
 inline int32_t check_attention(const char *operation, int32_t dtype, graft_attention &a) {
     if (dtype != GRAFT_F32 && dtype != GRAFT_BF16) {
@@ -106,105 +128,5 @@ inline int32_t check_attention(const char *operation, int32_t dtype, graft_atten
     a.window = a.window == 0 ? INT_MAX : a.window;
     return GRAFT_OK;
 }
-
-/*
- * float32 tiles: 256 threads as 16 x 16 (y, x), R x R results a thread at rows y + 16 i and columns x + 16 j. Rows are D + 4 floats
- * apart, so that the 16-byte reads of eight neighbouring rows touch every bank once.
- */
-constexpr int FLOAT_THREADS = 256;
-
-template <int D, int R>
-struct FloatTile {
-    static constexpr int ROWS = 16 * R;
-    static constexpr int PITCH = D + 4;
-    static constexpr int SIZE = ROWS * PITCH;
-    static constexpr int WEIGHT_PITCH = ROWS + 4;
-    static constexpr int WEIGHTS = ROWS * WEIGHT_PITCH;
-
-    static __device__ __forceinline__ int x() {
-        return threadIdx.x % 16;
-    }
-
-    static __device__ __forceinline__ int y() {
-        return threadIdx.x / 16;
-    }
-
-    /* `rows` rows of `cols` elements, zeros beyond. */
-    static __device__ void load(float *tile, const HeadMatrix<const float> &matrix, int64_t first_row, int column, int rows, int cols) {
-        for (int i = threadIdx.x; i < ROWS * (D / 4); i += FLOAT_THREADS) {
-            const int row = i / (D / 4);
-            const int col = i % (D / 4) * 4;
-            const float *source = matrix.at(first_row + row, column + col);
-            Words words = {{0, 0, 0, 0}};
-            if (row < rows && matrix.packed && col < cols) {
-                words = load16_readonly(source);
-            } else if (row < rows) {
-                for (int e = 0; e < 4; e++) {
-                    words.word[e] = col + e < cols ? float_bits(source[e]) : 0;
-                }
-            }
-            store16(tile + row * PITCH + col, words);
-        }
-    }
-
-    /* sum = a b^T over the first `cols` columns. */
-    static __device__ __forceinline__ void multiply_transposed(float (&sum)[R][R], const float *a, const float *b, int cols) {
-        for (int i = 0; i < R; i++) {
-            for (int j = 0; j < R; j++) {
-                sum[i][j] = 0;
-            }
-        }
-#pragma unroll 2
-        for (int col = 0; col < cols; col += 4) {
-            Pack<float> left[R];
-            for (int i = 0; i < R; i++) {
-                left[i] = Pack<float>::load(a + (y() + 16 * i) * PITCH + col);
-            }
-            for (int j = 0; j < R; j++) {
-                const Pack<float> right = Pack<float>::load(b + (x() + 16 * j) * PITCH + col);
-                for (int i = 0; i < R; i++) {
-                    for (int e = 0; e < 4; e++) {
-                        sum[i][j] = fmaf(left[i].value[e], right.value[e], sum[i][j]);
-                    }
-                }
-            }
-        }
-    }
-
-    /* sum += weights b: results at rows y + 16 i and columns 4 x + 64 j to the third after it. */
-    static __device__ __forceinline__ void multiply_weights(float (&sum)[R][D / 16], const float *weights, const float *b) {
-#pragma unroll 1
-        for (int k = 0; k < ROWS; k += 4) {
-            Pack<float> left[R];
-            for (int i = 0; i < R; i++) {
-                left[i] = Pack<float>::load(weights + (y() + 16 * i) * WEIGHT_PITCH + k);
-            }
-            for (int e = 0; e < 4; e++) {
-                for (int j = 0; j < D / 64; j++) {
-                    const Pack<float> right = Pack<float>::load(b + (k + e) * PITCH + 4 * x() + 64 * j);
-                    for (int i = 0; i < R; i++) {
-                        for (int c = 0; c < 4; c++) {
-                            sum[i][4 * j + c] = fmaf(left[i].value[e], right.value[c], sum[i][4 * j + c]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /* factor * sum to `rows` rows of `cols` elements. */
-    static __device__ void store(const float (&sum)[R][D / 16], const float (&factor)[R], const HeadMatrix<float> &matrix,
-                                 int64_t first_row, int column, int rows, int cols) {
-        for (int i = 0; i < R; i++) {
-            const int row = y() + 16 * i;
-            for (int j = 0; j < D / 16; j++) {
-                const int col = 4 * x() + 64 * (j / 4) + j % 4;
-                if (row < rows && col < cols) {
-                    *matrix.at(first_row + row, column + col) = factor[i] * sum[i][j];
-                }
-            }
-        }
-    }
-};
 
 } // namespace graft

@@ -7,29 +7,19 @@
  * head, and one over tiles of queries, which walks over their keys: each sums in registers and writes once, so the order of every sum
  * is fixed. That computes S and dP twice, seven products of tiles instead of five, and needs no atomics and no M x H x D of float32.
  *
- * bf16: the walked-over tiles are double-buffered, one barrier a step. In the kernel over keys, S^T and dP^T have keys as rows, so that P^T
+ * bf16: the walked-over tiles are double-buffered, one barrier a tile. In the kernel over keys, S^T and dP^T have keys as rows, so that P^T
  * and dS^T are left operands of the next product in the registers where they arise. With D = 128 a warp has 16 keys, whose dK and
  * dV take 128 registers; 8 warps share a tile of 32 queries: 16 KB of loads to 4 x 128 x 32 x 128 multiply-adds, 128 a byte. Shared
  * memory: K and V 64 KB, Q and dO 2 x 16 KB, and a little for their statistics. The kernel over queries has 4 warps of 32 queries and
  * tiles of 32 keys: 96 KB, two blocks on sm_90. Both fit the 99 KB of sm_86. D = 64: 32 keys a warp, half the memory. D = 256: as
  * dK and dV of 16 keys would take 256 registers, a block computes 128 of their columns, at the cost of S and dP once more.
  *
- * float32: tiles of 32 x 32 (D = 256: 16 x 16) by plain fused multiply-adds.
+ * float32: attention_f32.cuh.
  */
-#include "attention.cuh"
+#include "attention_f32.cuh"
 #include "mma_tile.cuh"
 
 namespace graft {
-
-template <class T>
-struct BackwardOperands {
-    HeadMatrix<const T> q, k, v, o, d_o;
-    HeadMatrix<T> dq, dk, dv;
-    const float *log_sum_exp;
-    int64_t log_sum_exp_pitch;
-    float *delta; /* [H, M] */
-    int64_t query_rows;
-};
 
 /* ---- delta */
 
@@ -74,46 +64,6 @@ __global__ __launch_bounds__(DELTA_THREADS) void attention_delta(graft_attention
 
 /* ---- bf16: keys and values */
 
-/* Scores to probabilities: p = 2^(scale_log2 score - log_sum_exp), 0 where masked. Rows are keys, columns queries, which see a
- * key by position; log_sum_exp [QUERIES] in shared memory, in units of log2. */
-template <int M, int QUERIES>
-__device__ __forceinline__ void key_probabilities(float (&score)[M][QUERIES / 8][4], const float *log_sum_exp, float scale_log2,
-                                                  bool masked, int first_key, int first_position, int window) {
-    const int lane = threadIdx.x % WARP;
-#pragma unroll
-    for (int n = 0; n < QUERIES / 8; n++) {
-        const int column = 8 * n + 2 * (lane % 4);
-        const float base[2] = {log_sum_exp[column], log_sum_exp[column + 1]};
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -base[i % 2]));
-                const int key = first_key + 16 * m + 8 * (i / 2) + lane / 4;
-                score[m][n][i] = !masked || sees(first_position + column + i % 2, key, window) ? p : 0;
-            }
-        }
-    }
-}
-
-/* dP to dS = P * (dP - delta). */
-template <int M, int QUERIES>
-__device__ __forceinline__ void key_score_gradients(float (&gradient)[M][QUERIES / 8][4], const float (&probability)[M][QUERIES / 8][4],
-                                                    const float *delta) {
-#pragma unroll
-    for (int n = 0; n < QUERIES / 8; n++) {
-        const int column = 8 * n + 2 * static_cast<int>(threadIdx.x % 4);
-        const float base[2] = {delta[column], delta[column + 1]};
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                gradient[m][n][i] = probability[m][n][i] * (gradient[m][n][i] - base[i % 2]);
-            }
-        }
-    }
-}
-
 /* M x 16 keys a warp; tiles of QUERIES; COLUMNS of dK and dV a block. */
 template <int D, int M, int WARPS, int QUERIES, int COLUMNS>
 struct KeyGradientShape {
@@ -125,11 +75,11 @@ struct KeyGradientShape {
 };
 
 template <int D, int M, int WARPS, int QUERIES, int COLUMNS>
-__global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient_bf16(graft_attention a, BackwardOperands<bf16> operands,
+__global__ __launch_bounds__(WARPS * WARP, 8 / WARPS) void attention_key_gradient_bf16(graft_attention a, BackwardOperands<bf16> operands,
                                                                                       float scale_log2) {
     using Shape = KeyGradientShape<D, M, WARPS, QUERIES, COLUMNS>;
     constexpr int THREADS = Shape::THREADS;
-    static_assert(2 * QUERIES <= THREADS, "one thread fetches one statistic");
+    static_assert(2 * QUERIES <= THREADS, "each thread fetches one statistic at most");
     const Sequence sequence = sequence_of(a, blockIdx.z);
     const int first_key = static_cast<int>(blockIdx.x) / Shape::PARTS * Shape::KEYS;
     if (first_key >= sequence.key_length) {
@@ -146,15 +96,12 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
 
     const int keys = min(Shape::KEYS, sequence.key_length - first_key);
     const QueryRange range = queries_of(sequence, first_key, first_key + keys - 1, a.window, QUERIES);
-    const int tiles = max(0, ceil_div(range.end - range.first, QUERIES));
-    const int steps = tiles * group;
+    const int end_head = range.first < range.end ? (key_head + 1) * group : 0; // 0: nobody sees these keys
 
-    // step s: query tile s % tiles of the group's head s / tiles
-    const auto load_queries = [&](int step) {
-        const int head = key_head * group + step / tiles;
-        const int query = range.first + step % tiles * QUERIES;
+    // the tile of queries of a head, to a stage
+    const auto load_queries = [&](int head, int query, int place) {
         const int64_t row = sequence.query_start + query;
-        bf16 *stage = stages + step % 2 * Shape::STAGE;
+        bf16 *stage = stages + place * Shape::STAGE;
         load_tile<D, QUERIES, THREADS>(stage, operands.q.at(row, head * a.head_dim), operands.q.pitch, sequence.query_length - query,
                                        a.head_dim, operands.q.packed);
         load_tile<D, QUERIES, THREADS>(stage + QUERIES * D, operands.d_o.at(row, head * a.head_dim), operands.d_o.pitch,
@@ -168,9 +115,9 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
         }
         return inside && thread < 2 * QUERIES ? operands.delta[head * operands.query_rows + of] : 0.0f;
     };
-    const auto keep_statistic = [&](int step, float statistic) {
+    const auto keep_statistic = [&](int place, float statistic) {
         if (thread < 2 * QUERIES) {
-            statistics[step % 2 * 2 * QUERIES + thread] = statistic;
+            statistics[place * 2 * QUERIES + thread] = statistic;
         }
     };
 
@@ -179,55 +126,74 @@ __global__ __launch_bounds__(WARPS *WARP, 8 / WARPS) void attention_key_gradient
     load_tile<D, Shape::KEYS, THREADS>(v_tile, operands.v.at(sequence.key_start + first_key, key_head * a.head_dim), operands.v.pitch, keys,
                                        a.head_dim, operands.v.packed);
     cp_async_commit();
-    if (steps > 0) {
-        keep_statistic(0, load_queries(0));
+    int head = key_head * group;
+    int query = range.first;
+    int place = 0;
+    if (head < end_head) {
+        keep_statistic(place, load_queries(head, query, place));
     }
     const int warp_row = thread / WARP * 16 * M;
     const int warp_key = first_key + warp_row;
-    const int last_key = min(warp_key + 16 * M, sequence.key_length) - 1; // below warp_key: this warp has no key
+    const int last_key = warp_key + 16 * M - 1; // no query stands at a key beyond the sequence
     float key_gradient[M][COLUMNS / 8][4];
     float value_gradient[M][COLUMNS / 8][4];
-    fill(key_gradient, 0);
-    fill(value_gradient, 0);
-    for (int step = 0; step < steps; step++) {
+    clear(key_gradient);
+    clear(value_gradient);
+    while (head < end_head) {
         cp_async_wait<0>();
-        __syncthreads(); // this step's tile is there, and nobody reads the previous one any more
+        __syncthreads(); // this tile is there, and nobody reads the previous one any more
+        const bool same_head = query + QUERIES < range.end;
+        const int next_head = same_head ? head : head + 1;
+        const int next_query = same_head ? query + QUERIES : range.first;
         float statistic = 0;
-        if (step + 1 < steps) {
-            statistic = load_queries(step + 1);
+        if (next_head < end_head) {
+            statistic = load_queries(next_head, next_query, place ^ 1);
         }
-        const int query = range.first + step % tiles * QUERIES;
         const int first_position = sequence.offset() + query;
-        const int last_position = sequence.offset() + min(query + QUERIES, sequence.query_length) - 1;
-        if (warp_key <= last_key && any_sees(first_position, last_position, warp_key, last_key, a.window)) {
-            const bf16 *q_tile = stages + step % 2 * Shape::STAGE;
+        const int last_position = first_position + QUERIES - 1; // where no query stands, p comes out as 0
+        if (any_sees(first_position, last_position, warp_key, last_key, a.window)) {
+            const bf16 *q_tile = stages + place * Shape::STAGE;
             const bf16 *d_o_tile = q_tile + QUERIES * D;
-            const float *log_sum_exp = statistics + step % 2 * 2 * QUERIES;
+            const float *log_sum_exp = statistics + place * 2 * QUERIES; // in units of log2
+            const float *delta = log_sum_exp + QUERIES;
             float probability[M][QUERIES / 8][4];
-            fill(probability, 0);
+            clear(probability);
             multiply_transposed<D, M, QUERIES / 16>(probability, k_tile + warp_row * D, q_tile);
-            const bool masked = !all_see(first_position, last_position, warp_key, last_key, a.window);
-            key_probabilities<M, QUERIES>(probability, log_sum_exp, scale_log2, masked, warp_key, first_position, a.window);
+            set_sums(probability, [&](int m, int n, int i) {
+                return exp2_fast(fmaf(probability[m][n][i], scale_log2, -log_sum_exp[sum_column(n, i)]));
+            });
+            if (!all_see(first_position, last_position, warp_key, last_key, a.window)) {
+                set_sums(probability, [&](int m, int n, int i) {
+                    return sees(first_position + sum_column(n, i), warp_key + sum_row(m, i), a.window) ? probability[m][n][i] : 0;
+                });
+            }
             multiply_weights<D, M, QUERIES / 16, COLUMNS>(value_gradient, probability, d_o_tile, part);
             float gradient[M][QUERIES / 8][4];
-            fill(gradient, 0);
+            clear(gradient);
             multiply_transposed<D, M, QUERIES / 16>(gradient, v_tile + warp_row * D, d_o_tile);
-            key_score_gradients<M, QUERIES>(gradient, probability, log_sum_exp + QUERIES);
+            set_sums(gradient, [&](int m, int n, int i) {
+                return probability[m][n][i] * (gradient[m][n][i] - delta[sum_column(n, i)]);
+            });
             multiply_weights<D, M, QUERIES / 16, COLUMNS>(key_gradient, gradient, q_tile, part);
         }
-        if (step + 1 < steps) {
-            keep_statistic(step + 1, statistic);
+        place ^= 1;
+        if (next_head < end_head) {
+            keep_statistic(place, statistic);
         }
+        head = next_head;
+        query = next_query;
     }
-    cp_async_wait<0>(); // where there was no step
+    cp_async_wait<0>(); // where there was no tile
     __syncthreads();
-    multiply(key_gradient, a.scale);
-    const int64_t row = sequence.key_start + first_key + warp_row;
+    set_sums(key_gradient, [&](int m, int n, int i) { return a.scale * key_gradient[m][n][i]; });
+    const Sequence again = sequence_of(a, blockIdx.z); // the loop has no registers to keep it in
+    const int64_t row = again.key_start + warp_key;
+    const int rows = again.key_length - warp_key;
     const int column = key_head * a.head_dim + part;
-    store_sums<M, COLUMNS>(key_gradient, k_tile + warp_row * D, operands.dk.at(row, column), operands.dk.pitch, keys - warp_row,
-                           a.head_dim - part, operands.dk.packed);
-    store_sums<M, COLUMNS>(value_gradient, v_tile + warp_row * D, operands.dv.at(row, column), operands.dv.pitch, keys - warp_row,
-                           a.head_dim - part, operands.dv.packed);
+    store_sums<M, COLUMNS>(key_gradient, k_tile + warp_row * D, operands.dk.at(row, column), operands.dk.pitch, rows, a.head_dim - part,
+                           operands.dk.packed);
+    store_sums<M, COLUMNS>(value_gradient, v_tile + warp_row * D, operands.dv.at(row, column), operands.dv.pitch, rows, a.head_dim - part,
+                           operands.dv.packed);
 }
 
 /* ---- bf16: queries */
@@ -277,7 +243,7 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
     const int lane = threadIdx.x % WARP;
     const int warp_row = static_cast<int>(threadIdx.x) / WARP * 16 * M;
     const int first_position = sequence.offset() + first_query + warp_row;
-    const int last_position = min(first_position + 16 * M, end_key) - 1; // below first_position: this warp has no query
+    const int last_position = first_position + 16 * M - 1;
     float log_sum_exp[M][2];
     float delta[M][2];
 #pragma unroll
@@ -293,179 +259,39 @@ __global__ __launch_bounds__(128, 2) void attention_query_gradient_bf16(graft_at
         }
     }
     float query_gradient[M][D / 8][4];
-    fill(query_gradient, 0);
+    clear(query_gradient);
     for (int key = start_key, place = 0; key < end_key; key += KEYS, place ^= Shape::STAGE) {
         cp_async_wait<0>();
         __syncthreads(); // this tile is there, and nobody reads the previous one any more
         if (key + KEYS < end_key) {
             load_keys(stages + (place ^ Shape::STAGE), key + KEYS);
         }
-        if (first_position > last_position || !any_sees(first_position, last_position, key, key + KEYS - 1, a.window)) {
+        if (first_position >= end_key || !any_sees(first_position, last_position, key, key + KEYS - 1, a.window)) {
             continue;
         }
         const bf16 *k_tile = stages + place;
-        float probability[M][KEYS / 8][4];
+        float score[M][KEYS / 8][4];
         float gradient[M][KEYS / 8][4];
-        fill(probability, 0);
-        fill(gradient, 0);
-        multiply_transposed<D, M, KEYS / 16>(probability, q_tile + warp_row * D, k_tile);
+        clear(score);
+        clear(gradient);
+        multiply_transposed<D, M, KEYS / 16>(score, q_tile + warp_row * D, k_tile);
         multiply_transposed<D, M, KEYS / 16>(gradient, d_o_tile + warp_row * D, k_tile + KEYS * D);
-        const bool masked = !all_see(first_position, last_position, key, key + KEYS - 1, a.window);
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    const float p = exp2_fast(fmaf(probability[m][n][i], scale_log2, -log_sum_exp[m][i / 2]));
-                    const int position = first_position + 16 * m + 8 * (i / 2) + lane / 4;
-                    const bool seen = !masked || sees(position, key + 8 * n + 2 * (lane % 4) + i % 2, a.window);
-                    gradient[m][n][i] = seen ? p * (gradient[m][n][i] - delta[m][i / 2]) : 0;
-                }
-            }
+        set_sums(gradient, [&](int m, int n, int i) {
+            const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -log_sum_exp[m][i / 2]));
+            return p * (gradient[m][n][i] - delta[m][i / 2]);
+        });
+        if (!all_see(first_position, last_position, key, key + KEYS - 1, a.window)) {
+            set_sums(gradient, [&](int m, int n, int i) {
+                return sees(first_position + sum_row(m, i), key + sum_column(n, i), a.window) ? gradient[m][n][i] : 0;
+            });
         }
         multiply_weights<D, M, KEYS / 16, D>(query_gradient, gradient, k_tile, 0);
     }
-    multiply(query_gradient, a.scale);
-    store_sums<M, D>(query_gradient, q_tile + warp_row * D, operands.dq.at(first_row + warp_row, column), operands.dq.pitch,
-                     queries - warp_row, a.head_dim, operands.dq.packed);
-}
-
-/* ---- float32 */
-
-/* This thread's part of P and of dS between the queries from first_query and the keys from first_key of a tile; `scores` and `gradients`
- * are q k^T and dO v^T, or with `keys_first` their transposes. To `weights`, one of the two at a time. */
-template <int R>
-struct FloatScores {
-    float probability[R][R];
-    float gradient[R][R];
-};
-
-template <int D, int R, bool KEYS_FIRST>
-__device__ __forceinline__ void float_scores(FloatScores<R> &scores, const graft_attention &a, const BackwardOperands<float> &operands,
-                                             const Sequence &sequence, int head, int first_query, int first_key) {
-    using Tile = FloatTile<D, R>;
-    for (int i = 0; i < R; i++) {
-        for (int j = 0; j < R; j++) {
-            const int query = first_query + (KEYS_FIRST ? Tile::x() + 16 * j : Tile::y() + 16 * i);
-            const int key = first_key + (KEYS_FIRST ? Tile::y() + 16 * i : Tile::x() + 16 * j);
-            float p = 0;
-            float gradient = 0;
-            if (query < sequence.query_length && sees(sequence.offset() + query, key, a.window)) {
-                const int64_t row = sequence.query_start + query;
-                p = expf(scores.probability[i][j] * a.scale - operands.log_sum_exp[row * operands.log_sum_exp_pitch + head]);
-                gradient = p * (scores.gradient[i][j] - operands.delta[head * operands.query_rows + row]);
-            }
-            scores.probability[i][j] = p;
-            scores.gradient[i][j] = gradient;
-        }
-    }
-}
-
-/* weights = a thread's results, between two barriers. */
-template <int D, int R>
-__device__ __forceinline__ void share_weights(float *weights, const float (&values)[R][R]) {
-    using Tile = FloatTile<D, R>;
-    __syncthreads();
-    for (int i = 0; i < R; i++) {
-        for (int j = 0; j < R; j++) {
-            weights[(Tile::y() + 16 * i) * Tile::WEIGHT_PITCH + Tile::x() + 16 * j] = values[i][j];
-        }
-    }
-    __syncthreads();
-}
-
-template <int D, int R>
-__global__ __launch_bounds__(FLOAT_THREADS) void attention_key_gradient_f32(graft_attention a, BackwardOperands<float> operands) {
-    using Tile = FloatTile<D, R>;
-    constexpr int ROWS = Tile::ROWS;
-    const Sequence sequence = sequence_of(a, blockIdx.z);
-    const int first_key = blockIdx.x * ROWS;
-    if (first_key >= sequence.key_length) {
-        return;
-    }
-    const int key_head = blockIdx.y;
-    const int group = a.heads / a.key_value_heads;
-    float *k_tile = shared_memory<float>();
-    float *v_tile = k_tile + Tile::SIZE;
-    float *q_tile = v_tile + Tile::SIZE;
-    float *d_o_tile = q_tile + Tile::SIZE;
-    float *weights = d_o_tile + Tile::SIZE;
-
-    const int keys = min(ROWS, sequence.key_length - first_key);
-    const QueryRange range = queries_of(sequence, first_key, first_key + keys - 1, a.window, ROWS);
-    Tile::load(k_tile, operands.k, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-    Tile::load(v_tile, operands.v, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-    float key_gradient[R][D / 16] = {};
-    float value_gradient[R][D / 16] = {};
-    for (int head = key_head * group; head < (key_head + 1) * group; head++) {
-        for (int query = range.first; query < range.end; query += ROWS) {
-            const int64_t row = sequence.query_start + query;
-            const int queries = sequence.query_length - query;
-            __syncthreads(); // nobody reads the previous tile any more
-            Tile::load(q_tile, operands.q, row, head * a.head_dim, queries, a.head_dim);
-            Tile::load(d_o_tile, operands.d_o, row, head * a.head_dim, queries, a.head_dim);
-            __syncthreads();
-            FloatScores<R> scores;
-            Tile::multiply_transposed(scores.probability, k_tile, q_tile, a.head_dim);
-            Tile::multiply_transposed(scores.gradient, v_tile, d_o_tile, a.head_dim);
-            float_scores<D, R, true>(scores, a, operands, sequence, head, query, first_key);
-            share_weights<D, R>(weights, scores.probability);
-            Tile::multiply_weights(value_gradient, weights, d_o_tile);
-            share_weights<D, R>(weights, scores.gradient);
-            Tile::multiply_weights(key_gradient, weights, q_tile);
-        }
-    }
-    float one[R];
-    float scale[R];
-    for (int i = 0; i < R; i++) {
-        one[i] = 1;
-        scale[i] = a.scale;
-    }
-    Tile::store(key_gradient, scale, operands.dk, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-    Tile::store(value_gradient, one, operands.dv, sequence.key_start + first_key, key_head * a.head_dim, keys, a.head_dim);
-}
-
-template <int D, int R>
-__global__ __launch_bounds__(FLOAT_THREADS) void attention_query_gradient_f32(graft_attention a, BackwardOperands<float> operands) {
-    using Tile = FloatTile<D, R>;
-    constexpr int ROWS = Tile::ROWS;
-    const Sequence sequence = sequence_of(a, blockIdx.z);
-    const int first_query = static_cast<int>(gridDim.x - 1 - blockIdx.x) * ROWS;
-    if (first_query >= sequence.query_length) {
-        return;
-    }
-    const int head = blockIdx.y;
-    const int column = head / (a.heads / a.key_value_heads) * a.head_dim;
-    float *q_tile = shared_memory<float>();
-    float *d_o_tile = q_tile + Tile::SIZE;
-    float *k_tile = d_o_tile + Tile::SIZE;
-    float *v_tile = k_tile + Tile::SIZE;
-    float *weights = v_tile + Tile::SIZE;
-
-    const int queries = min(ROWS, sequence.query_length - first_query);
-    const int64_t first_row = sequence.query_start + first_query;
-    const int first_position = sequence.offset() + first_query;
-    Tile::load(q_tile, operands.q, first_row, head * a.head_dim, queries, a.head_dim);
-    Tile::load(d_o_tile, operands.d_o, first_row, head * a.head_dim, queries, a.head_dim);
-    float query_gradient[R][D / 16] = {};
-    for (int key = first_key_of(first_position, a.window, ROWS); key < first_position + queries; key += ROWS) {
-        __syncthreads(); // nobody reads the previous tile any more
-        Tile::load(k_tile, operands.k, sequence.key_start + key, column, sequence.key_length - key, a.head_dim);
-        Tile::load(v_tile, operands.v, sequence.key_start + key, column, sequence.key_length - key, a.head_dim);
-        __syncthreads();
-        FloatScores<R> scores;
-        Tile::multiply_transposed(scores.probability, q_tile, k_tile, a.head_dim);
-        Tile::multiply_transposed(scores.gradient, d_o_tile, v_tile, a.head_dim);
-        float_scores<D, R, false>(scores, a, operands, sequence, head, first_query, key);
-        share_weights<D, R>(weights, scores.gradient);
-        Tile::multiply_weights(query_gradient, weights, k_tile);
-    }
-    float scale[R];
-    for (int i = 0; i < R; i++) {
-        scale[i] = a.scale;
-    }
-    Tile::store(query_gradient, scale, operands.dq, first_row, head * a.head_dim, queries, a.head_dim);
+    set_sums(query_gradient, [&](int m, int n, int i) { return a.scale * query_gradient[m][n][i]; });
+    const Sequence again = sequence_of(a, blockIdx.z); // the loop has no registers to keep it in
+    const int row = first_query + warp_row;
+    store_sums<M, D>(query_gradient, q_tile + warp_row * D, operands.dq.at(again.query_start + row, column), operands.dq.pitch,
+                     again.query_length - row, a.head_dim, operands.dq.packed);
 }
 
 /* ---- launches */
@@ -493,21 +319,6 @@ static int32_t launch_backward(void *stream, const graft_attention &a, const Bac
     const dim3 query_grid(ceil_div(a.longest_query, QueryShape::QUERIES), a.heads, a.sequence_count);
     return launch("attention_query_gradient", attention_query_gradient_bf16<D, M_QUERIES, KEYS>, query_grid, dim3(QueryShape::THREADS),
                   QueryShape::SHARED_BYTES, stream, a, operands, scale_log2);
-}
-
-template <int D, int R>
-static int32_t launch_backward(void *stream, const graft_attention &a, const BackwardOperands<float> &operands) {
-    using Tile = FloatTile<D, R>;
-    constexpr size_t SHARED_BYTES = (4 * Tile::SIZE + Tile::WEIGHTS) * sizeof(float);
-    const dim3 key_grid(ceil_div(a.longest_key, Tile::ROWS), a.key_value_heads, a.sequence_count);
-    const int32_t status = launch("attention_key_gradient", attention_key_gradient_f32<D, R>, key_grid, dim3(FLOAT_THREADS), SHARED_BYTES,
-                                  stream, a, operands);
-    if (status != GRAFT_OK) {
-        return status;
-    }
-    const dim3 query_grid(ceil_div(a.longest_query, Tile::ROWS), a.heads, a.sequence_count);
-    return launch("attention_query_gradient", attention_query_gradient_f32<D, R>, query_grid, dim3(FLOAT_THREADS), SHARED_BYTES, stream, a,
-                  operands);
 }
 
 } // namespace graft

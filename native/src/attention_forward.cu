@@ -13,20 +13,12 @@
  * (where registers, 2 x 128 x 255, allow no third), one on sm_86 and sm_89. D = 64 takes half of it; D = 256 holds 16 queries a warp
  * (its sums alone are 128 registers) and 96 KB, the most that sm_86 gives a block.
  *
- * float32: tiles of 64 x 64 (D = 256: 32 x 32) by plain fused multiply-adds, K and V in turn in one buffer.
+ * float32: attention_f32.cuh.
  */
-#include "attention.cuh"
+#include "attention_f32.cuh"
 #include "mma_tile.cuh"
 
 namespace graft {
-
-template <class T>
-struct ForwardOperands {
-    HeadMatrix<const T> q, k, v;
-    HeadMatrix<T> o;
-    float *log_sum_exp;
-    int64_t log_sum_exp_pitch;
-};
 
 /* The maximum, and the sum, over the four lanes that hold a row of an mma's result. */
 __device__ __forceinline__ float quad_max(float value) {
@@ -43,16 +35,16 @@ __device__ __forceinline__ float quad_sum(float value) {
 template <int D, int M, int KEYS>
 struct OnlineSoftmax {
     float output[M][D / 8][4];
-    float maximum[M][2]; /* of q.k, before scaling */
+    float maximum[M][2]; /* in units of log2; NO_SCORE before the first key */
     float sum[M][2];     /* over this lane's columns alone */
 
     __device__ __forceinline__ void start() {
-        fill(output, 0);
+        clear(output);
 #pragma unroll
         for (int m = 0; m < M; m++) {
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                maximum[m][half] = -INFINITY;
+                maximum[m][half] = NO_SCORE;
                 sum[m][half] = 0;
             }
         }
@@ -60,22 +52,19 @@ struct OnlineSoftmax {
 
     /* Scores become probabilities relative to the new maximum; what was summed up follows it. */
     __device__ __forceinline__ void update(float (&score)[M][KEYS / 8][4], float scale_log2) {
-        float base[M][2];
         float correction[M][2];
         bool corrected = false;
 #pragma unroll
         for (int m = 0; m < M; m++) {
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                float largest = maximum[m][half];
+                float largest = -INFINITY;
 #pragma unroll
                 for (int n = 0; n < KEYS / 8; n++) {
                     largest = fmaxf(largest, fmaxf(score[m][n][2 * half], score[m][n][2 * half + 1]));
                 }
-                largest = quad_max(largest);
-                // a row may have seen no key so far, where the window starts behind this tile
-                base[m][half] = largest == -INFINITY ? 0 : largest * scale_log2;
-                correction[m][half] = exp2_fast(fmaf(maximum[m][half], scale_log2, -base[m][half]));
+                largest = fmaxf(maximum[m][half], quad_max(largest) * scale_log2);
+                correction[m][half] = exp2_fast(maximum[m][half] - largest);
                 corrected |= largest != maximum[m][half];
                 maximum[m][half] = largest;
             }
@@ -83,17 +72,11 @@ struct OnlineSoftmax {
         if (__any_sync(FULL_WARP, corrected)) { // rarely, after the first tiles
             correct(correction);
         }
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    score[m][n][i] = exp2_fast(fmaf(score[m][n][i], scale_log2, -base[m][i / 2]));
-                    sum[m][i / 2] += score[m][n][i];
-                }
-            }
-        }
+        set_sums(score, [&](int m, int n, int i) {
+            const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -maximum[m][i / 2]));
+            sum[m][i / 2] += p;
+            return p;
+        });
     }
 
     __device__ __forceinline__ void correct(const float (&correction)[M][2]) {
@@ -111,24 +94,6 @@ struct OnlineSoftmax {
         }
     }
 };
-
-/* Scores of keys that a query does not see = -inf. */
-template <int M, int KEYS>
-__device__ __forceinline__ void mask_scores(float (&score)[M][KEYS / 8][4], int first_position, int first_key, int window) {
-    const int lane = threadIdx.x % WARP;
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int n = 0; n < KEYS / 8; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int position = first_position + 16 * m + 8 * (i / 2) + lane / 4;
-                const int key = first_key + 8 * n + 2 * (lane % 4) + i % 2;
-                score[m][n][i] = sees(position, key, window) ? score[m][n][i] : -INFINITY;
-            }
-        }
-    }
-}
 
 template <int D, int M, int KEYS>
 __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(graft_attention a, ForwardOperands<bf16> operands,
@@ -161,17 +126,17 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
     const int warp_row = static_cast<int>(threadIdx.x) / WARP * 16 * M;
     bf16 *warp_queries = q_tile + warp_row * D;
     const int first_position = sequence.offset() + first_query + warp_row;
-    const int last_position = min(first_position + 16 * M, end_key) - 1; // below first_position: this warp has no query
+    const int last_position = first_position + 16 * M - 1;
     OnlineSoftmax<D, M, KEYS> softmax;
     softmax.start();
     for (int key = start_key; key < end_key; key += KEYS) {
-        const bool active = first_position <= last_position && any_sees(first_position, last_position, key, key + KEYS - 1, a.window);
+        const bool active = first_position < end_key && any_sees(first_position, last_position, key, key + KEYS - 1, a.window);
         float score[M][KEYS / 8][4];
         cp_async_wait<0>();
         __syncthreads(); // K is there, and nobody reads V any more
         load_keys(v_tile, operands.v, key);
         if (active) {
-            fill(score, 0);
+            clear(score);
             multiply_transposed<D, M, KEYS / 16>(score, warp_queries, k_tile);
         }
         cp_async_wait<0>();
@@ -181,7 +146,9 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
         }
         if (active) {
             if (!all_see(first_position, last_position, key, key + KEYS - 1, a.window)) {
-                mask_scores<M, KEYS>(score, first_position, key, a.window);
+                set_sums(score, [&](int m, int n, int i) {
+                    return sees(first_position + sum_row(m, i), key + sum_column(n, i), a.window) ? score[m][n][i] : -INFINITY;
+                });
             }
             softmax.update(score, scale_log2);
             multiply_weights<D, M, KEYS / 16, D>(softmax.output, score, v_tile, 0);
@@ -203,7 +170,7 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
             const int row = warp_row + 16 * m + 8 * half + lane / 4;
             if (lane % 4 == 0 && row < queries) {
                 operands.log_sum_exp[(sequence.query_start + first_query + row) * operands.log_sum_exp_pitch + head] =
-                    softmax.maximum[m][half] * scale_log2 * LN_2 + logf(sum);
+                    softmax.maximum[m][half] * LN_2 + logf(sum);
             }
         }
     }
@@ -211,104 +178,11 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
                      operands.o.pitch, queries - warp_row, a.head_dim, operands.o.packed);
 }
 
-/* The maximum, and the sum, over the sixteen threads that hold a row of a float32 tile. */
-__device__ __forceinline__ float row_max(float value) {
-    for (int bit = 8; bit > 0; bit /= 2) {
-        value = fmaxf(value, __shfl_xor_sync(FULL_WARP, value, bit));
-    }
-    return value;
-}
-
-__device__ __forceinline__ float row_sum(float value) {
-    for (int bit = 8; bit > 0; bit /= 2) {
-        value += __shfl_xor_sync(FULL_WARP, value, bit);
-    }
-    return value;
-}
-
-template <int D, int R>
-__global__ __launch_bounds__(FLOAT_THREADS) void attention_forward_f32(graft_attention a, ForwardOperands<float> operands) {
-    using Tile = FloatTile<D, R>;
-    constexpr int ROWS = Tile::ROWS;
-    const Sequence sequence = sequence_of(a, blockIdx.z);
-    const int first_query = static_cast<int>(gridDim.x - 1 - blockIdx.x) * ROWS;
-    if (first_query >= sequence.query_length) {
-        return;
-    }
-    const int head = blockIdx.y;
-    const int column = head / (a.heads / a.key_value_heads) * a.head_dim;
-    float *q_tile = shared_memory<float>();
-    float *key_tile = q_tile + Tile::SIZE;
-    float *weights = key_tile + Tile::SIZE;
-
-    const int queries = min(ROWS, sequence.query_length - first_query);
-    const int first_position = sequence.offset() + first_query;
-    Tile::load(q_tile, operands.q, sequence.query_start + first_query, head * a.head_dim, queries, a.head_dim);
-    float output[R][D / 16] = {};
-    float maximum[R];
-    float sum[R];
-    for (int i = 0; i < R; i++) {
-        maximum[i] = -INFINITY;
-        sum[i] = 0;
-    }
-    for (int key = first_key_of(first_position, a.window, ROWS); key < first_position + queries; key += ROWS) {
-        __syncthreads(); // the previous V is no longer read
-        Tile::load(key_tile, operands.k, sequence.key_start + key, column, sequence.key_length - key, a.head_dim);
-        __syncthreads();
-        float score[R][R];
-        Tile::multiply_transposed(score, q_tile, key_tile, a.head_dim);
-        for (int i = 0; i < R; i++) {
-            float largest = maximum[i];
-            for (int j = 0; j < R; j++) {
-                const bool seen = sees(first_position + Tile::y() + 16 * i, key + Tile::x() + 16 * j, a.window);
-                score[i][j] = seen ? score[i][j] * a.scale : -INFINITY;
-                largest = fmaxf(largest, score[i][j]);
-            }
-            largest = row_max(largest);
-            const float base = largest == -INFINITY ? 0 : largest;
-            const float correction = expf(maximum[i] - base);
-            maximum[i] = largest;
-            sum[i] *= correction;
-            for (int j = 0; j < R; j++) {
-                const float weight = expf(score[i][j] - base);
-                sum[i] += weight;
-                weights[(Tile::y() + 16 * i) * Tile::WEIGHT_PITCH + Tile::x() + 16 * j] = weight;
-            }
-            for (int j = 0; j < D / 16; j++) {
-                output[i][j] *= correction;
-            }
-        }
-        __syncthreads(); // the weights are there, and nobody reads K any more
-        Tile::load(key_tile, operands.v, sequence.key_start + key, column, sequence.key_length - key, a.head_dim);
-        __syncthreads();
-        Tile::multiply_weights(output, weights, key_tile);
-    }
-    float factor[R];
-    for (int i = 0; i < R; i++) {
-        const float total = row_sum(sum[i]);
-        const int row = Tile::y() + 16 * i;
-        factor[i] = total > 0 ? 1 / total : 0;
-        if (Tile::x() == 0 && row < queries) {
-            operands.log_sum_exp[(sequence.query_start + first_query + row) * operands.log_sum_exp_pitch + head] =
-                maximum[i] + logf(total);
-        }
-    }
-    Tile::store(output, factor, operands.o, sequence.query_start + first_query, head * a.head_dim, queries, a.head_dim);
-}
-
 template <int D, int M, int KEYS>
 static int32_t launch_forward(void *stream, const graft_attention &a, const ForwardOperands<bf16> &operands) {
     const dim3 grid(ceil_div(a.longest_query, 64 * M), a.heads, a.sequence_count);
     return launch("attention_forward", attention_forward_bf16<D, M, KEYS>, grid, dim3(128), (64 * M + 2 * KEYS) * D * sizeof(bf16), stream,
                   a, operands, static_cast<float>(a.scale * LOG2_E));
-}
-
-template <int D, int R>
-static int32_t launch_forward(void *stream, const graft_attention &a, const ForwardOperands<float> &operands) {
-    using Tile = FloatTile<D, R>;
-    const dim3 grid(ceil_div(a.longest_query, Tile::ROWS), a.heads, a.sequence_count);
-    return launch("attention_forward", attention_forward_f32<D, R>, grid, dim3(FLOAT_THREADS),
-                  (2 * Tile::SIZE + Tile::WEIGHTS) * sizeof(float), stream, a, operands);
 }
 
 template <class T>

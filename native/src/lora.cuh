@@ -11,7 +11,8 @@
  *
  * Slices: tensor cores work on 8 ranks at a time, so terms are cut into slices of 8 ranks (the last of a term perhaps fewer, padded
  * with zeros), and the slices of all terms that read the same rows under the same mask are stacked side by side: x is read once for
- * q, k and v. A launch takes as many slices as its kernel has accumulators for; more ranks take several launches.
+ * q, k and v. (With dropout each has a mask of its own and reads x for itself: drawing the mask takes as long as reading x does.)
+ * A launch takes as many slices as its kernel has accumulators for; more ranks take several launches.
  *
  * Parts: where a product has few blocks, its reduction is split into parts that leave float32 sums [slice][part][index][8] in scratch,
  * which a second kernel adds in order. The number of parts depends on shapes, the GPU and the scratch's size only.

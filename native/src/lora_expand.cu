@@ -120,7 +120,7 @@ __device__ __forceinline__ void fetch(Y *before, const Expand<Y> &p, int64_t row
 }
 
 template <class Y, bool RankContiguous>
-__global__ void __launch_bounds__(THREADS) expand_kernel(Expand<Y> p) {
+__global__ void __launch_bounds__(THREADS) lora_expand_kernel(Expand<Y> p) {
     Y *before = shared_memory<Y>(); // [TILE][TILE], where y has whole runs
     bf16 *tiles = reinterpret_cast<bf16 *>(before + TILE * TILE);
     float *sums = reinterpret_cast<float *>(tiles); // [TILE][SUMS_PITCH], in place of the tiles
@@ -195,7 +195,7 @@ int32_t expand_together(const char *operation, void *stream, Y *y, int64_t pitch
         const int factor_elements = RankContiguous ? TILE * (arguments.depth + PAD) : arguments.depth * (TILE + PAD);
         const size_t tile_bytes = static_cast<size_t>(TILE * (arguments.depth + PAD) + factor_elements) * sizeof(bf16);
         const size_t shared_bytes = TILE * TILE * sizeof(Y) + std::max(tile_bytes, TILE * SUMS_PITCH * sizeof(float));
-        const int32_t status = launch(operation, expand_kernel<Y, RankContiguous>, dim3(static_cast<unsigned>(blocks)), dim3(THREADS),
+        const int32_t status = launch(operation, lora_expand_kernel<Y, RankContiguous>, dim3(static_cast<unsigned>(blocks)), dim3(THREADS),
                                       shared_bytes, stream, arguments);
         if (status != GRAFT_OK) {
             return status;

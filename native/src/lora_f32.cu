@@ -79,7 +79,7 @@ __device__ __forceinline__ void load_tile(float *tile, const Operand &x, int64_t
     }
 }
 
-__global__ void __launch_bounds__(THREADS) product_kernel(Product p) {
+__global__ void __launch_bounds__(THREADS) lora_product_f32_kernel(Product p) {
     float *a = shared_memory<float>(); // [TILE rows][PITCH]
     float *b = a + TILE * PITCH;       // [TILE inner][PITCH]
     const int64_t col_blocks = ceil_div<int64_t>(p.cols, TILE);
@@ -117,7 +117,7 @@ __global__ void __launch_bounds__(THREADS) product_kernel(Product p) {
 
 int32_t multiply(const char *operation, void *stream, const Product &product) {
     const int64_t blocks = ceil_div<int64_t>(product.rows, TILE) * ceil_div<int64_t>(product.cols, TILE);
-    return launch(operation, product_kernel, dim3(static_cast<unsigned>(blocks)), dim3(THREADS), 2 * TILE * PITCH * sizeof(float), stream,
+    return launch(operation, lora_product_f32_kernel, dim3(static_cast<unsigned>(blocks)), dim3(THREADS), 2 * TILE * PITCH * sizeof(float), stream,
                   product);
 }
 

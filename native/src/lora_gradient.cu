@@ -54,7 +54,7 @@ __device__ __forceinline__ void add_to_gradient(const GradientSlice &slice, int6
     }
 }
 
-__global__ void __launch_bounds__(THREADS) factor_gradient_kernel(FactorGradient p) {
+__global__ void __launch_bounds__(THREADS) lora_factor_gradient_kernel(FactorGradient p) {
     bf16 *stages = shared_memory<bf16>();
     const int stage_elements = p.stage_elements();
     const int warp_col = threadIdx.x / WARP * WARP_COLS;
@@ -116,7 +116,7 @@ struct FinishGradient {
 };
 
 /* A thread adds up the 8 ranks of a slice at an index. */
-__global__ void finish_gradient_kernel(FinishGradient p) {
+__global__ void lora_gradient_sum_kernel(FinishGradient p) {
     const int64_t index = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x;
     if (index >= p.indices) {
         return;
@@ -143,8 +143,8 @@ RankSlice hidden_slice(const TermSlice &slice, const void *hidden, int64_t pitch
 
 GradientSlice input_factor(const TermSlice &slice) {
     const graft_lora_term &term = *slice.term;
-    return {hidden_slice(slice, term.hidden_gradient, term.hidden_gradient_pitch), term.a_gradient + slice.first_rank * term.a_gradient_pitch,
-            term.a_gradient_pitch, 1, mask_scale(term)};
+    return {hidden_slice(slice, term.hidden_gradient, term.hidden_gradient_pitch),
+            term.a_gradient + slice.first_rank * term.a_gradient_pitch, term.a_gradient_pitch, 1, mask_scale(term)};
 }
 
 GradientSlice output_factor(const TermSlice &slice) {
@@ -156,7 +156,7 @@ int32_t finish_gradient(const char *operation, void *stream, const GradientSlice
                         int64_t indices) {
     FinishGradient arguments{sums, parts, indices, {}};
     std::copy(slices, slices + count, arguments.slices);
-    return launch(operation, finish_gradient_kernel,
+    return launch(operation, lora_gradient_sum_kernel,
                   dim3(static_cast<unsigned>(ceil_div<int64_t>(indices, THREADS)), static_cast<unsigned>(count)), dim3(THREADS), 0, stream,
                   arguments);
 }
@@ -168,7 +168,7 @@ int32_t factor_gradient(const char *operation, void *stream, const Matrix16 &x, 
     FactorGradient arguments{x, mask, split.steps * DEPTH, nullptr, split.count, count, {}};
     arguments.sums = split.count > 1 ? static_cast<float *>(scratch.start) : nullptr;
     std::copy(slices, slices + count, arguments.slices);
-    const int32_t status = launch(operation, factor_gradient_kernel,
+    const int32_t status = launch(operation, lora_factor_gradient_kernel,
                                   dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(split.count)), dim3(THREADS),
                                   static_cast<size_t>(STAGES * arguments.stage_elements()) * sizeof(bf16), stream, arguments);
     if (status != GRAFT_OK || arguments.sums == nullptr) {

@@ -8,9 +8,10 @@
  *
  * A block takes 64 rows of x and all ranks of its slices, and walks along K in steps of 64: 8 KiB of x and 1 KiB of factor for each
  * slice a step, three steps in shared memory, two of them on their way. x, which is what the time goes into (2 M K bytes), passes once.
- * The factor passes once for every block, 2 r K bytes out of the L2 cache against 128 K of x: at r = 16 a quarter more, which is why
- * rows are not cut finer; blocks for GPUs that 64 rows do not fill come from cutting K into parts. Of 128 ranks (16 slices) a warp,
- * which owns 16 rows, has 64 accumulators a thread; two steps' bytes are then what the smallest shared memory (99 KiB) holds thrice.
+ * The factor passes once for every block, out of the L2 cache: 2 r bytes to 128 of x, a quarter more at r = 16, which is why rows are
+ * not cut finer. Where 64 rows a block are too few blocks for the GPU, K is cut into parts. Of 128 ranks (16 slices) a warp, which owns
+ * 16 rows, has 64 accumulators a thread, and a block 81 KiB of shared memory, which every GPU from sm_80 on has; more ranks take
+ * several passes.
  */
 #include "lora.cuh"
 
@@ -108,7 +109,7 @@ __device__ __forceinline__ void write_hidden(const ShrinkSlice &slice, int64_t r
 }
 
 template <bool RankContiguous>
-__global__ void __launch_bounds__(THREADS) shrink_kernel(Shrink p) {
+__global__ void __launch_bounds__(THREADS) lora_shrink_kernel(Shrink p) {
     bf16 *stages = shared_memory<bf16>();
     const int stage_elements = p.stage_elements(RankContiguous);
     const int warp = threadIdx.x / WARP;
@@ -162,7 +163,7 @@ struct FinishShrink {
 };
 
 /* A thread adds up the 8 ranks of a slice in a row. */
-__global__ void finish_shrink_kernel(FinishShrink p) {
+__global__ void lora_shrink_sum_kernel(FinishShrink p) {
     const int64_t row = static_cast<int64_t>(blockIdx.x) * THREADS + threadIdx.x;
     if (row >= p.rows) {
         return;
@@ -222,7 +223,7 @@ int32_t finish_shrink(const char *operation, void *stream, const ShrinkSlice *sl
                       int64_t rows) {
     FinishShrink arguments{sums, parts, rows, {}};
     std::copy(slices, slices + count, arguments.slices);
-    return launch(operation, finish_shrink_kernel,
+    return launch(operation, lora_shrink_sum_kernel,
                   dim3(static_cast<unsigned>(ceil_div<int64_t>(rows, THREADS)), static_cast<unsigned>(count)), dim3(THREADS), 0, stream,
                   arguments);
 }
@@ -235,7 +236,7 @@ int32_t shrink(const char *operation, void *stream, const Matrix16 &x, const Mas
     arguments.sums = split.count > 1 ? static_cast<float *>(scratch.start) : nullptr;
     std::copy(slices, slices + count, arguments.slices);
     const int32_t status =
-        launch(operation, rank_contiguous ? shrink_kernel<true> : shrink_kernel<false>,
+        launch(operation, rank_contiguous ? lora_shrink_kernel<true> : lora_shrink_kernel<false>,
                dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(split.count)), dim3(THREADS),
                static_cast<size_t>(STAGES * arguments.stage_elements(rank_contiguous)) * sizeof(bf16), stream, arguments);
     if (status != GRAFT_OK || arguments.sums == nullptr) {

@@ -6,9 +6,9 @@
  *
  * One pass over dy gives both, though one sums over columns and the other over rows: a block takes 256 columns and walks down a part
  * of the rows in steps of 64 x 128. B's 256 rows stay in shared memory, dB's sums in registers; u's sums over the block's 256 columns
- * go to scratch after every 64 rows. Counted for r = 16, in bytes to a row's 512 of dy: 64 of u written and 64 read again, 8 + 8 of dB
- * where a part has 512 rows; a second pass over dy would be 512. With 64 rows' steps of dy (17 KiB) and h three times over and B, a
- * block holds 88 KiB of shared memory at 32 ranks, which every GPU from sm_80 on has.
+ * go to scratch after every 64 rows. Counted for r = 16, in bytes to a row's 512 of dy: 64 of u written and 64 read again, 32 and 32 of dB
+ * where a part has 512 rows; a second pass over dy would be 512. Three steps of dy and h and B take 86 KiB of shared memory at 32
+ * ranks, which every GPU from sm_80 on has.
  *
  * Partial sums grow with r and dy does not: beyond 32 ranks, or where the scratch does not hold u's sums (32 bytes for every row,
  * slice and 256 columns), two passes are as fast and u and dB are computed one after the other (lora_shrink.cu, lora_gradient.cu).
@@ -59,7 +59,7 @@ __device__ __forceinline__ void copy_stage(bf16 *stage, const Both &p, int64_t s
     cp_async_commit();
 }
 
-__global__ void __launch_bounds__(THREADS) shrink_gradient_kernel(Both p) {
+__global__ void __launch_bounds__(THREADS) lora_shrink_gradient_kernel(Both p) {
     bf16 *b = shared_memory<bf16>();
     bf16 *stages = b + p.b_elements();
     const int stage_elements = p.stage_elements();
@@ -139,7 +139,7 @@ int32_t shrink_gradient_at_once(const char *operation, void *stream, const Matri
     std::copy(shrinks, shrinks + count, arguments.shrinks);
     std::copy(gradients, gradients + count, arguments.gradients);
     const size_t shared_bytes = static_cast<size_t>(arguments.b_elements() + STAGES * arguments.stage_elements()) * sizeof(bf16);
-    int32_t status = launch(operation, shrink_gradient_kernel, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(split.count)),
+    int32_t status = launch(operation, lora_shrink_gradient_kernel, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(split.count)),
                             dim3(THREADS), shared_bytes, stream, arguments);
     if (status == GRAFT_OK) {
         status = finish_shrink(operation, stream, shrinks, count, arguments.u_sums, blocks, dy.rows);

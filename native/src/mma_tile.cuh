@@ -67,6 +67,35 @@ __device__ __forceinline__ void load_tile(bf16 *tile, const bf16 *source, int64_
     }
 }
 
+/* Which element of a warp's sums [16 M, 8 N] this lane's sum [m][n][i] is. */
+__device__ __forceinline__ int sum_row(int m, int i) {
+    return 16 * m + 8 * (i / 2) + static_cast<int>(threadIdx.x % WARP) / 4;
+}
+
+__device__ __forceinline__ int sum_column(int n, int i) {
+    return 8 * n + 2 * static_cast<int>(threadIdx.x % 4) + i % 2;
+}
+
+/* sum[m][n][i] = f(m, n, i) for all of this lane's sums. */
+template <int M, int N, class F>
+__device__ __forceinline__ void set_sums(float (&sum)[M][N][4], F f) {
+#pragma unroll
+    for (int m = 0; m < M; m++) {
+#pragma unroll
+        for (int n = 0; n < N; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                sum[m][n][i] = f(m, n, i);
+            }
+        }
+    }
+}
+
+template <int M, int N>
+__device__ __forceinline__ void clear(float (&sum)[M][N][4]) {
+    set_sums(sum, [](int, int, int) { return 0.0f; });
+}
+
 /* sum[16 M, 16 N] += a[16 M, D] b[16 N, D]^T, both tiles of D columns. */
 template <int D, int M, int N>
 __device__ __forceinline__ void multiply_transposed(float (&sum)[M][2 * N][4], const bf16 *a, const bf16 *b) {
@@ -93,8 +122,9 @@ __device__ __forceinline__ void multiply_transposed(float (&sum)[M][2 * N][4], c
     }
 }
 
-/* sum[16 M, COLUMNS] += weights[16 M, 16 K] b[16 K, columns from a multiple of 64], the weights being sums of an earlier product, rounded to bf16:
- * the layouts of a product's sums and of the next one's left operand agree, so they never leave the registers. */
+/* sum[16 M, COLUMNS] += weights[16 M, 16 K] b[16 K, D], of b the COLUMNS from `from` (a multiple of 64). The weights are sums of an
+ * earlier product, rounded to bf16: the layouts of a product's sums and of the next one's left operand agree, so they never leave the
+ * registers. */
 template <int D, int M, int K, int COLUMNS>
 __device__ __forceinline__ void multiply_weights(float (&sum)[M][COLUMNS / 8][4], const float (&weights)[M][2 * K][4], const bf16 *b,
                                                  int from) {
@@ -162,36 +192,6 @@ __device__ __forceinline__ void store_sums(const float (&sum)[M][COLUMNS / 8][4]
         } else {
             for (int e = 0; e < 8 && 8 * chunk + e < cols; e++) {
                 target[e] = source[e];
-            }
-        }
-    }
-}
-
-/* All sums of a warp's tile = value. */
-template <int M, int N>
-__device__ __forceinline__ void fill(float (&sum)[M][N][4], float value) {
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int n = 0; n < N; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                sum[m][n][i] = value;
-            }
-        }
-    }
-}
-
-/* All sums of a warp's tile *= factor. */
-template <int M, int N>
-__device__ __forceinline__ void multiply(float (&sum)[M][N][4], float factor) {
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int n = 0; n < N; n++) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                sum[m][n][i] *= factor;
             }
         }
     }

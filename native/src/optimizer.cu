@@ -21,7 +21,7 @@ constexpr int64_t MOST_PARTS = 1024;
 constexpr int PACK = Pack<float>::N;
 
 /* parts[block] = sum of the squares of every gridDim-th pack of 4 numbers. */
-__global__ void square_kernel(const float *x, int64_t n, bool packed, float *parts) {
+__global__ void sum_of_squares_kernel(const float *x, int64_t n, bool packed, float *parts) {
     float *shared = shared_memory<float>();
     const int64_t step = static_cast<int64_t>(gridDim.x) * THREADS * PACK;
     float sum = 0;
@@ -110,7 +110,7 @@ int32_t graft_sum_of_squares(void *stream, const float *x, int64_t n, float *res
     if (count > 1 && count * static_cast<int64_t>(sizeof(float)) > scratch_bytes) {
         return fail(GRAFT_SCRATCH_TOO_SMALL, "sum_of_squares", "needs 4096 bytes of scratch");
     }
-    const int32_t status = launch("sum_of_squares", square_kernel, dim3(static_cast<unsigned>(count)), dim3(THREADS), shared_bytes, stream,
+    const int32_t status = launch("sum_of_squares", sum_of_squares_kernel, dim3(static_cast<unsigned>(count)), dim3(THREADS), shared_bytes, stream,
                                   x, n, is_aligned(x), parts);
     if (status != GRAFT_OK || count == 1) {
         return status;

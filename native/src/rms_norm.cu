@@ -68,7 +68,7 @@ int32_t launch_rows(const char *operation, void (*kernel)(RowShape, Parameters..
 }
 
 template <class T>
-__global__ void forward_kernel(RowShape shape, const T *x, int64_t x_pitch, const T *weight, float epsilon, T *y, int64_t y_pitch,
+__global__ void rms_norm_forward_kernel(RowShape shape, const T *x, int64_t x_pitch, const T *weight, float epsilon, T *y, int64_t y_pitch,
                                float *rstd) {
     float *sums = shared_memory<float>();
     T *kept = reinterpret_cast<T *>(sums + MAX_WARPS) + threadIdx.x / shape.lanes * shape.kept_elements();
@@ -109,7 +109,7 @@ __global__ void forward_kernel(RowShape shape, const T *x, int64_t x_pitch, cons
 
 /* dx may be dy: a thread reads an element of dy before it writes that of dx, and no other thread reads it. */
 template <class T>
-__global__ void backward_kernel(RowShape shape, const T *dy, int64_t dy_pitch, const T *x, int64_t x_pitch, const T *weight,
+__global__ void rms_norm_backward_kernel(RowShape shape, const T *dy, int64_t dy_pitch, const T *x, int64_t x_pitch, const T *weight,
                                 const float *rstd, T *dx, int64_t dx_pitch, bool accumulate) {
     float *sums = shared_memory<float>();
     T *kept_dy = reinterpret_cast<T *>(sums + MAX_WARPS) + threadIdx.x / shape.lanes * (2 * shape.kept_elements());
@@ -117,7 +117,7 @@ __global__ void backward_kernel(RowShape shape, const T *dy, int64_t dy_pitch, c
     const int64_t row = shape.row();
     const int64_t cols = shape.cols;
     if (row >= shape.rows) {
-        return; // as in forward_kernel
+        return; // as in rms_norm_forward_kernel
     }
     dy += row * dy_pitch;
     x += row * x_pitch;
@@ -188,7 +188,7 @@ int32_t forward(void *stream, const T *x, int64_t x_pitch, const T *weight, floa
     const bool whole =
         has_whole_runs<T>(x, x_pitch, cols) && has_whole_runs<T>(y, y_pitch, cols) && has_whole_runs<T>(weight, RUN, cols);
     const RowShape shape = row_shape<T>(rows, cols, 1, whole);
-    return launch_rows("rms_norm_forward", forward_kernel<T>, shape, shared_bytes<T>(shape, 1), stream, x, x_pitch, weight, epsilon, y,
+    return launch_rows("rms_norm_forward", rms_norm_forward_kernel<T>, shape, shared_bytes<T>(shape, 1), stream, x, x_pitch, weight, epsilon, y,
                        y_pitch, rstd);
 }
 
@@ -207,7 +207,7 @@ int32_t backward(void *stream, const T *dy, int64_t dy_pitch, const T *x, int64_
     }
     const bool whole = whole_input && has_whole_runs<T>(dx, dx_pitch, cols) && has_whole_runs<T>(weight, RUN, cols);
     const RowShape shape = row_shape<T>(rows, cols, 2, whole);
-    return launch_rows("rms_norm_backward", backward_kernel<T>, shape, shared_bytes<T>(shape, 2), stream, dy, dy_pitch, x, x_pitch, weight,
+    return launch_rows("rms_norm_backward", rms_norm_backward_kernel<T>, shape, shared_bytes<T>(shape, 2), stream, dy, dy_pitch, x, x_pitch, weight,
                        rstd, dx, dx_pitch, accumulate);
 }
 

@@ -25,6 +25,7 @@ __global__ __launch_bounds__(256) void rope(T *x, int64_t x_pitch, const float *
         return;
     }
     const int end_head = min(first_head + ROPE_HEADS, heads);
+#pragma unroll 1
     for (int64_t row = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
          row += static_cast<int64_t>(gridDim.y) * blockDim.y) {
         const float *angle = cos_sin + positions[row] * cos_sin_pitch + i;

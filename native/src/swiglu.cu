@@ -52,6 +52,7 @@ __global__ __launch_bounds__(256) void swiglu_forward(const T *gate, int64_t gat
     if (col >= cols) {
         return;
     }
+#pragma unroll 1
     for (int64_t row = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
          row += static_cast<int64_t>(gridDim.y) * blockDim.y) {
         const auto g = Elements<T, N>::load(gate + row * gate_pitch + col);
@@ -73,6 +74,7 @@ __global__ __launch_bounds__(256) void swiglu_backward(const T *dy, int64_t dy_p
     if (col >= cols) {
         return;
     }
+#pragma unroll 1
     for (int64_t row = static_cast<int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < rows;
          row += static_cast<int64_t>(gridDim.y) * blockDim.y) {
         const auto d = Elements<T, N>::load(dy + row * dy_pitch + col);
@@ -96,7 +98,8 @@ struct ElementwiseShape {
     /* `items` threads a row: 256 side by side, or fewer and several rows a block. */
     ElementwiseShape(int64_t rows, int64_t items) : block(items > 128 ? dim3(256, 1) : items > 32 ? dim3(64, 4) : dim3(32, 8)) {
         const int64_t row_blocks = ceil_div<int64_t>(rows, block.y);
-        grid = dim3(static_cast<unsigned>(ceil_div<int64_t>(items, block.x)), static_cast<unsigned>(row_blocks < 32768 ? row_blocks : 32768));
+        grid.x = static_cast<unsigned>(ceil_div<int64_t>(items, block.x));
+        grid.y = static_cast<unsigned>(row_blocks < 32768 ? row_blocks : 32768);
     }
 };
 

@@ -2,8 +2,11 @@ package dev.graft.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.abort;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.graft.engine.EngineProvider;
+import dev.graft.engine.Engines;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.train.ParityCase;
 import java.nio.file.Path;
@@ -13,6 +16,7 @@ import java.util.stream.Stream;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** train, eval, merge and generate reach PEFT's numbers from PEFT's starting point, typed as commands. */
@@ -23,16 +27,27 @@ class TrainLikePeftTest {
     @TempDir
     private Path folder;
 
-    static Stream<ParityCase> cases() {
-        return ParityCase.all();
+    /** Every architecture and kind of adapter once more on the emulated GPU, which is slower. */
+    private static final List<String> EMULATED =
+            List.of("llama_tied_alllinear", "llama_sharded_bf16", "qwen2_window", "qwen3", "lora_accum");
+
+    private String engine = "";
+
+    static Stream<Arguments> cases() {
+        return Stream.concat(
+                ParityCase.all().map(parity -> Arguments.of("cpu", parity)),
+                EMULATED.stream().map(name -> Arguments.of("cuda-emulated", ParityCase.named(name))));
     }
 
     @ParameterizedTest
     @MethodSource("cases")
-    void everyCommand(ParityCase parity) {
+    void everyCommand(String engineName, ParityCase parity) {
+        engine = engineName;
+        requireEngine(engine);
         Path adapter = folder.resolve("the adapter");
         JsonNode result = Cli.run(
-                        "train --json --verify-frozen --steps 12",
+                        "train --json --verify-frozen --steps 12 --engine",
+                        engine,
                         Cli.flags(parity),
                         "--model",
                         parity.model(),
@@ -58,6 +73,15 @@ class TrainLikePeftTest {
         }
     }
 
+    /** The emulator is only there where CMake and a C++ compiler were when Graft was built. */
+    private static void requireEngine(String name) {
+        Engines.providers().stream()
+                .filter(provider -> provider.name().equals(name))
+                .findFirst()
+                .flatMap(EngineProvider::unavailableReason)
+                .ifPresent(reason -> abort(name + ": " + reason));
+    }
+
     private static void checkLosses(Path adapter, ParityCase parity) {
         List<JsonNode> steps = Cli.metrics(adapter, "loss");
         JsonNode expected = parity.expected().path("steps");
@@ -78,10 +102,12 @@ class TrainLikePeftTest {
     }
 
     /** In batches like the reference's: with dynamic rotary scaling the longest row of a batch matters to the others. */
-    private static double evaluate(Path model, ParityCase parity, Object... more) {
+    private double evaluate(Path model, ParityCase parity, Object... more) {
         return Cli.run(Stream.concat(
                                 Stream.of(
-                                        "eval --json --precision f32 --batch-size",
+                                        "eval --json --precision f32 --engine",
+                                        engine,
+                                        "--batch-size",
                                         parity.expected().path("train").path("batch_size"),
                                         "--model",
                                         model,
@@ -94,11 +120,13 @@ class TrainLikePeftTest {
                 .asDouble();
     }
 
-    private static void checkGeneration(Path adapter, ParityCase parity) {
+    private void checkGeneration(Path adapter, ParityCase parity) {
         JsonNode greedy = parity.expected().path("greedy");
         List<String> ids = words(greedy.path("new_tokens"));
         Cli.Outcome outcome = Cli.run(
-                        "generate --precision f32 --max-new-tokens",
+                        "generate --precision f32 --engine",
+                        engine,
+                        "--max-new-tokens",
                         ids.size(),
                         "--input-ids",
                         String.join(",", words(greedy.path("prompt_ids"))),
@@ -116,7 +144,15 @@ class TrainLikePeftTest {
 
     private void checkMerge(Path adapter, ParityCase parity) {
         Path merged = folder.resolve("merged");
-        JsonNode result = Cli.run("merge --json --model", parity.model(), "--adapter", adapter, "--out", merged)
+        JsonNode result = Cli.run(
+                        "merge --json --engine",
+                        engine,
+                        "--model",
+                        parity.model(),
+                        "--adapter",
+                        adapter,
+                        "--out",
+                        merged)
                 .json();
         assertThat(result.path("merged_tensors").asInt())
                 .isEqualTo(parity.expected().path("matched_modules").size());

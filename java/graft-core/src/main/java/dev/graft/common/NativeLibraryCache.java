@@ -30,7 +30,7 @@ public final class NativeLibraryCache {
      * @throws FileNotFoundException if a resource isn't on the class path
      */
     public static List<Path> unpack(String resourceFolder, List<String> fileNames, String key) throws IOException {
-        return unpack(userCache(), resourceFolder, fileNames, key);
+        return unpack(userFolder(), resourceFolder, fileNames, key);
     }
 
     static List<Path> unpack(Path cache, String resourceFolder, List<String> fileNames, String key) throws IOException {
@@ -56,7 +56,8 @@ public final class NativeLibraryCache {
         }
     }
 
-    private static Path userCache() {
+    /** The folder that this user's libraries are kept in. */
+    public static Path userFolder() {
         String xdg = System.getenv("XDG_CACHE_HOME");
         Path base = xdg != null && Path.of(xdg).isAbsolute()
                 ? Path.of(xdg)

@@ -243,8 +243,10 @@ public final class Device implements AutoCloseable {
 
     @Override
     public void close() {
-        makeCurrent();
-        release();
+        if (!closers.isEmpty()) {
+            makeCurrent();
+            release();
+        }
     }
 
     /** Undoes what was opened, the last first. After a kernel failed the driver refuses even that, and frees all with the process. */

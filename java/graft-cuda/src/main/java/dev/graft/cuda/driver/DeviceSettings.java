@@ -6,7 +6,7 @@ package dev.graft.cuda.driver;
  * @param blasWorkspace device memory for cuBLAS, which splits products over it; NVIDIA recommends 32 MiB for Hopper
  * @param scratch device memory for the kernels' partial sums
  * @param sequenceTable device memory for where each sequence of a batch lies; 16 bytes a sequence
- * @param staging pinned host memory of each of the two transfer buffers
+ * @param staging pinned host memory of each transfer buffer
  * @param chunk device memory is taken from the driver in pieces of at least this size and divided up; 0: one piece a buffer
  */
 public record DeviceSettings(long blasWorkspace, long scratch, long sequenceTable, long staging, long chunk) {

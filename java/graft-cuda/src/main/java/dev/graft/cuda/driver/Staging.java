@@ -4,14 +4,17 @@ import dev.graft.engine.EngineFailure;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Two pinned buffers between host and device, used in turn: while the device copies out of one, the host fills the other. The host
- * waits only where it is two buffers ahead.
+ * Pinned buffers between host and device, used in turn: while the device copies out of one, the host fills the next. The host waits
+ * only where it is all buffers ahead.
  */
 final class Staging implements AutoCloseable {
+    /** A micro-batch uploads about as many small arrays before the host waits for its loss. */
+    private static final int BUFFERS = 4;
+
     private final Jcuda.Stream stream;
     private final long capacity;
-    private final long[] addresses = new long[2];
-    private final Jcuda.Event[] copied = new Jcuda.Event[2];
+    private final long[] addresses = new long[BUFFERS];
+    private final Jcuda.Event[] copied = new Jcuda.Event[BUFFERS];
     private int next;
 
     Staging(Jcuda.Stream stream, long capacity) {
@@ -35,7 +38,7 @@ final class Staging implements AutoCloseable {
 
     /** A buffer that the device has done with; it is handed over by {@link #handOver}. */
     MemorySegment acquire() {
-        next = 1 - next;
+        next = (next + 1) % BUFFERS;
         Jcuda.synchronize(copied[next]);
         return MemorySegment.ofAddress(addresses[next]).reinterpret(capacity);
     }

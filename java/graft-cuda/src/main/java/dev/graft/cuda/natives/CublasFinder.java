@@ -1,5 +1,6 @@
 package dev.graft.cuda.natives;
 
+import dev.graft.common.NativeLibraryCache;
 import java.lang.foreign.Arena;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
@@ -11,9 +12,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Finds cuBLAS. JCuda 12.6 asks for {@code libcublas.so.12}; where only version 13 is installed, a forwarder of ours answers to
  * that name and passes the calls on. Looked for: where the system's loader looks, {@code $CUDA_HOME} and {@code $CUDA_PATH},
- * {@code /usr/local/cuda}, and the folder in the system property {@value #FOLDER_PROPERTY}.
+ * {@code /usr/local/cuda}, what {@code graft fetch-cublas} fetched, and the folder in the system property
+ * {@value #FOLDER_PROPERTY}.
  */
-final class CublasFinder {
+public final class CublasFinder {
     static final String FOLDER_PROPERTY = "graft.cublas";
 
     private static final int[] VERSIONS = {12, 13};
@@ -35,6 +37,11 @@ final class CublasFinder {
             }
             return files;
         }
+    }
+
+    /** Where {@code graft fetch-cublas} puts the libraries. */
+    public static Path downloadFolder() {
+        return NativeLibraryCache.userFolder().resolve("cublas-12.6");
     }
 
     /** The oldest version that can be used; null for none. */
@@ -80,6 +87,7 @@ final class CublasFinder {
             folders.add(home.resolve("lib64"));
             folders.add(home.resolve("targets/x86_64-linux/lib"));
         }
+        folders.add(downloadFolder());
         return folders;
     }
 }

@@ -63,8 +63,8 @@ public final class CudaLibraries {
                     + " install the CUDA toolkit 12 or newer and run scripts/build-native");
         }
         if (CublasFinder.find() == null) {
-            return Optional.of("cuBLAS 12 or 13 is not installed; install the CUDA toolkit, set CUDA_HOME, or see"
-                    + " \"CUDA without a toolkit\" in README.md");
+            return Optional.of("cuBLAS 12 or 13 is not installed; run graft fetch-cublas, or install the CUDA toolkit"
+                    + " and set CUDA_HOME");
         }
         return Optional.empty();
     }
