@@ -74,8 +74,8 @@ final class ConformanceSection implements Section {
                 .selectors(selectPackage(PACKAGE))
                 // about the sources, and needs them
                 .filters(ClassNameFilter.excludeClassNamePatterns(".*ArchitectureTest"))
-                .filters((PostDiscoveryFilter) test -> FilterResult.includedIf(
-                        wanted.test(test.getUniqueId().toString())))
+                .filters((PostDiscoveryFilter) test ->
+                        FilterResult.includedIf(wanted.test(test.getUniqueId().toString())))
                 .build();
     }
 

@@ -73,10 +73,8 @@ final class KernelCases {
                         shape(m, d) + ", dx +=",
                         4 * matrix,
                         i -> engine.rmsNormBackward(y[i & 1], x[i & 1], weight, rstd, dx[i & 1], true, null)),
-                KernelCase.ofBytes(
-                        "fingerprint", shape(m, d) + ", waits", matrix, i -> engine.fingerprint(x[i & 1])),
-                KernelCase.ofBytes(
-                        "zero", shape(m, d), matrix, i -> engine.zero(dx[i & 1])),
+                KernelCase.ofBytes("fingerprint", shape(m, d) + ", waits", matrix, i -> engine.fingerprint(x[i & 1])),
+                KernelCase.ofBytes("zero", shape(m, d), matrix, i -> engine.zero(dx[i & 1])),
                 KernelCase.ofBytes(
                         "launch", "sum of one number", 8, i -> engine.sumOfSquares(result, rstd.columns(0, 1))));
     }
@@ -185,15 +183,13 @@ final class KernelCases {
         engine.sumOfSquares(gradients, sum);
         AdamW parameters = new AdamW(1e-6, 0.9, 0.999, 1e-8, 0, 1, 1);
         return List.of(
-                KernelCase.ofBytes(
-                        "sum_of_squares", n + " numbers", 4.0 * n, i -> engine.sumOfSquares(gradients, sum)),
+                KernelCase.ofBytes("sum_of_squares", n + " numbers", 4.0 * n, i -> engine.sumOfSquares(gradients, sum)),
                 KernelCase.ofBytes(
                         "adam_w",
                         n + " numbers",
                         28.0 * n,
                         i -> engine.adamW(parameters, values, gradients, moment1, moment2, sum)),
-                KernelCase.ofBytes(
-                        "convert", n + " numbers to bf16", 6.0 * n, i -> engine.convert(values, compute)));
+                KernelCase.ofBytes("convert", n + " numbers to bf16", 6.0 * n, i -> engine.convert(values, compute)));
     }
 
     private static String shape(int rows, int cols) {

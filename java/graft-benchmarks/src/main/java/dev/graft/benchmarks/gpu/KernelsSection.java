@@ -100,8 +100,9 @@ final class KernelsSection implements Section {
         int n = sizes.peak();
         try (Workspace workspace = new Workspace(engine)) {
             Tensor x = new RandomMatrix(2, DType.BF16, n, n, 1).upload(engine, workspace);
-            TensorView weight =
-                    new RandomMatrix(3, DType.BF16, n, n, 1).upload(engine, workspace).asReadOnly();
+            TensorView weight = new RandomMatrix(3, DType.BF16, n, n, 1)
+                    .upload(engine, workspace)
+                    .asReadOnly();
             Tensor y = workspace.tensor(MemoryKind.WORKSPACE, "y", DType.BF16, n, n);
             List<Projection> projection = List.of(new Projection(weight, null, List.of(), y, null, null, null));
             gemm = stopwatch.time(engine, i -> engine.linearForward(x, projection));

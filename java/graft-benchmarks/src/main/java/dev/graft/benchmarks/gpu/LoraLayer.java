@@ -45,7 +45,13 @@ final class LoraLayer implements AutoCloseable {
     record Adapter(RandomMatrix a, RandomMatrix b, LoraTerm term) {}
 
     /** One projection: its numbers, and where they lie on the device. */
-    record Part(RandomMatrix weight, RandomMatrix dy, TensorView frozen, Tensor y, Tensor dyCopy, @Nullable Adapter adapter) {
+    record Part(
+            RandomMatrix weight,
+            RandomMatrix dy,
+            TensorView frozen,
+            Tensor y,
+            Tensor dyCopy,
+            @Nullable Adapter adapter) {
         private Projection projection(Tensor output) {
             return new Projection(
                     frozen, null, adapter == null ? List.of() : List.of(adapter.term), output, null, null, null);

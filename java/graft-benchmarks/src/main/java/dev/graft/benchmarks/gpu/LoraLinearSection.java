@@ -26,7 +26,13 @@ final class LoraLinearSection implements Section {
      * @param tflops 10¹² operations a second, the low-rank ones counted too
      * @param ratio to the frozen layer's time
      */
-    record Pass(double ms, double minMs, double maxMs, int calls, double tflops, @Nullable Double ratio) {}
+    record Pass(
+            double ms,
+            double minMs,
+            double maxMs,
+            int calls,
+            double tflops,
+            @Nullable Double ratio) {}
 
     /** Both, and how exact they are. */
     @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -101,8 +107,7 @@ final class LoraLinearSection implements Section {
         int d = sizes.hidden();
         int wide = sizes.intermediate();
         LoraLayer.Shape square = new LoraLayer.Shape("o", d, List.of(d));
-        LoraLayer.Shape qkv =
-                new LoraLayer.Shape("qkv", d, List.of(d, sizes.keyValueWidth(), sizes.keyValueWidth()));
+        LoraLayer.Shape qkv = new LoraLayer.Shape("qkv", d, List.of(d, sizes.keyValueWidth(), sizes.keyValueWidth()));
         LoraLayer.Shape gateUp = new LoraLayer.Shape("gate_up", d, List.of(wide, wide));
         LoraLayer.Shape down = new LoraLayer.Shape("down", wide, List.of(d));
         LoraLayer.Shape up = new LoraLayer.Shape("up", d, List.of(wide));

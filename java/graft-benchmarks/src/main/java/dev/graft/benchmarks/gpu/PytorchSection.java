@@ -17,7 +17,8 @@ final class PytorchSection implements Section {
     @Override
     public Object run(Verification verification) {
         if (verification.pytorch() == null) {
-            throw new InputException("--sections pytorch: needs --pytorch FILE, as scripts/reference/gpu_lora.py writes it");
+            throw new InputException(
+                    "--sections pytorch: needs --pytorch FILE, as scripts/reference/gpu_lora.py writes it");
         }
         return Json.readObject(verification.pytorch());
     }
@@ -56,9 +57,13 @@ final class PytorchSection implements Section {
         private void layer(JsonNode graft, JsonNode torch, String way) {
             String own = way.equals("frozen") ? "frozen" : "bordered";
             for (String pass : List.of("forward", "backward")) {
-                String what = graft.path("shape").asText() + " " + graft.path("dtype").asText() + " r"
-                        + graft.path("rank").asText() + " " + pass + ", " + own + " against " + way;
-                add(what, torch.path(way).path(pass).path("ms"), graft.path(own).path(pass).path("ms"));
+                String what =
+                        graft.path("shape").asText() + " " + graft.path("dtype").asText() + " r"
+                                + graft.path("rank").asText() + " " + pass + ", " + own + " against " + way;
+                add(
+                        what,
+                        torch.path(way).path(pass).path("ms"),
+                        graft.path(own).path(pass).path("ms"));
             }
         }
 

@@ -15,7 +15,6 @@ import dev.graft.io.Json;
 import java.io.IOException;
 import java.math.BigDecimal;
 import java.math.MathContext;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -28,7 +27,9 @@ final class Report {
     private static final JsonMapper MAPPER = JsonMapper.builder()
             .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
             .enable(SerializationFeature.INDENT_OUTPUT)
-            .addModule(new SimpleModule().addSerializer(Double.class, new Rounded()).addSerializer(double.class, new Rounded()))
+            .addModule(new SimpleModule()
+                    .addSerializer(Double.class, new Rounded())
+                    .addSerializer(double.class, new Rounded()))
             .build();
 
     private final Path file;
@@ -78,7 +79,7 @@ final class Report {
         try {
             String text = MAPPER.writeValueAsString(root) + "\n";
             AtomicFiles.createDirectories(file.toAbsolutePath().getParent());
-            AtomicFiles.write(file, out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+            AtomicFiles.writeString(file, text);
         } catch (JsonProcessingException e) {
             throw new IllegalStateException("a result cannot be written as JSON", e);
         }

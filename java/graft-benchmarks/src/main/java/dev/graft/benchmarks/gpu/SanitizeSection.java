@@ -14,7 +14,8 @@ import java.util.concurrent.TimeUnit;
 final class SanitizeSection implements Section {
     private static final String PROGRAM = "compute-sanitizer";
     private static final List<String> TOOLS = List.of("memcheck", "racecheck");
-    private static final String TESTS = "CudaEngineTest.*nested-class:Of(Lora|Attention|RmsNorm|CrossEntropy|Optimizer)";
+    private static final String TESTS =
+            "CudaEngineTest.*nested-class:Of(Lora|Attention|RmsNorm|CrossEntropy|Optimizer)";
     private static final int MOST_SECONDS = 240;
     private static final int MOST_LINES = 20;
 
@@ -39,7 +40,8 @@ final class SanitizeSection implements Section {
         if (verification.target().isEmulated()) {
             throw new InputException("--sections sanitize: " + PROGRAM + " checks a GPU; the emulator checks itself");
         }
-        List<Finding> findings = TOOLS.stream().map(tool -> check(tool, verification)).toList();
+        List<Finding> findings =
+                TOOLS.stream().map(tool -> check(tool, verification)).toList();
         return new Result(findings.stream().allMatch(Finding::passed), TESTS, findings);
     }
 
@@ -57,7 +59,8 @@ final class SanitizeSection implements Section {
             if (!ended) {
                 process.destroyForcibly().waitFor();
             }
-            List<String> lines = Files.readString(log, StandardCharsets.UTF_8).lines().toList();
+            List<String> lines =
+                    Files.readString(log, StandardCharsets.UTF_8).lines().toList();
             Files.delete(log);
             Files.deleteIfExists(report);
             int exit = ended ? process.exitValue() : -1;

@@ -28,8 +28,7 @@ record Sizes(
         int copyFloats,
         int peak) {
 
-    static final Sizes LLAMA3_8B =
-            new Sizes(8192, 2, 4096, 14336, 32, 8, 128, 128256, 1024, 41_943_040, 1 << 28, 8192);
+    static final Sizes LLAMA3_8B = new Sizes(8192, 2, 4096, 14336, 32, 8, 128, 128256, 1024, 41_943_040, 1 << 28, 8192);
 
     /** For the emulator, where a kernel takes a second for a million threads. */
     static final Sizes TINY = new Sizes(64, 2, 64, 96, 4, 2, 16, 160, 32, 10_000, 1 << 14, 64);

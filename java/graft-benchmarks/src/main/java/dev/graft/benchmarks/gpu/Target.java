@@ -14,8 +14,9 @@ record Target(CudaPlatform platform) {
         return switch (engine) {
             case CudaEngine.NAME -> new Target(CudaPlatform.GPU);
             case CudaEngine.EMULATED_NAME -> new Target(CudaPlatform.EMULATED);
-            default -> throw new InputException("--engine " + engine + ": there are " + CudaEngine.NAME + " and "
-                    + CudaEngine.EMULATED_NAME);
+            default ->
+                throw new InputException(
+                        "--engine " + engine + ": there are " + CudaEngine.NAME + " and " + CudaEngine.EMULATED_NAME);
         };
     }
 

@@ -72,7 +72,7 @@ final class TrainingSection implements Section {
     @Override
     public Result run(Verification verification) {
         Setup setup = verification.effort() == Effort.TINY
-                ? new Setup(TinyDecoder.config(1, 32, 48, 64), 2, 16, 3)
+                ? new Setup(TinyDecoder.config(2, 64, 96, 64), 2, 32, 8)
                 : new Setup(TinyDecoder.config(3, 256, 512, 1024), 4, 96, 20);
         Optional<EngineProvider> cpu = Engines.providers().stream()
                 .filter(provider -> provider.name().equals("cpu"))
