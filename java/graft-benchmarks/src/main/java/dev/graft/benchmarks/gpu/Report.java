@@ -73,8 +73,8 @@ final class Report {
 
     private void write() {
         root.remove(RATIOS);
-        if (root.has("pytorch")) {
-            root.set(RATIOS, PytorchSection.Ratios.of(root));
+        if (root.has(PytorchSection.NAME)) {
+            root.set(RATIOS, MAPPER.valueToTree(Ratios.of(root)));
         }
         try {
             String text = MAPPER.writeValueAsString(root) + "\n";

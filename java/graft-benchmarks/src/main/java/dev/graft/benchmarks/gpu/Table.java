@@ -148,11 +148,43 @@ final class Table {
     }
 
     private void ratios(JsonNode ratios) {
-        for (JsonNode ratio : ratios) {
-            line(
-                    "%.2f x  %s",
-                    ratio.path("ratio").asDouble(), ratio.path("what").asText());
+        JsonNode layers = ratios.path("lora_linear");
+        if (!layers.isEmpty()) {
+            line("%-18s %13s %13s %13s %13s", "PyTorch / Graft", "frozen", "PEFT", "PEFT autocast", "Unsloth's way");
         }
+        for (JsonNode layer : layers) {
+            JsonNode against = layer.path("against");
+            line(
+                    "%-18s %13s %13s %13s %13s",
+                    layer.path("shape").asText() + " " + layer.path("dtype").asText() + " r"
+                            + layer.path("rank").asText(),
+                    passes(layer.path("frozen")),
+                    passes(against.path("peft")),
+                    passes(against.path("peft_autocast")),
+                    passes(against.path("unsloth")));
+        }
+        if (ratios.has("attention")) {
+            line("PyTorch / Graft, attention: %s", passes(ratios.path("attention")));
+        }
+        for (JsonNode step : ratios.path("step")) {
+            line(
+                    "PyTorch / Graft, step of %s, %d x %d, border %d: time %s, memory %s",
+                    step.path("shape").asText(),
+                    step.path("batch").asInt(),
+                    step.path("seq").asInt(),
+                    step.path("border").asInt(),
+                    ratio(step.path("tokens_per_second")),
+                    ratio(step.path("memory")));
+        }
+    }
+
+    /** Forward and backward. */
+    private static String passes(JsonNode ratios) {
+        return ratio(ratios.path("forward")) + " " + ratio(ratios.path("backward"));
+    }
+
+    private static String ratio(JsonNode ratio) {
+        return ratio.isNumber() ? text("%.2f", ratio.asDouble()) : "-";
     }
 
     private void sanitize(JsonNode section) {
