@@ -44,12 +44,15 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
     /**
      * A step.
      *
+     * @param batch Graft's, rows x tokens
+     * @param torchBatch PyTorch's: smaller where the same did not fit
      * @param border of Graft's engine
+     * @param memory null where the batches differ
      */
     record Step(
             String shape,
-            int batch,
-            int seq,
+            String batch,
+            String torchBatch,
             int border,
             @Nullable Double tokensPerSecond,
             @Nullable Double memory) {}
@@ -102,18 +105,23 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
         List<Step> steps = new ArrayList<>();
         for (JsonNode graft : ours) {
             for (JsonNode torch : theirs) {
-                if (same(graft, torch, "shape", "batch", "seq", "rank")) {
+                if (torch.has("tokens_per_second") && same(graft, torch, "shape", "rank")) {
+                    boolean alike = batch(graft).equals(batch(torch));
                     steps.add(new Step(
                             graft.path("shape").asText(),
-                            graft.path("batch").asInt(),
-                            graft.path("seq").asInt(),
+                            batch(graft),
+                            batch(torch),
                             graft.path("border").asInt(),
                             ratio(graft.path("tokens_per_second"), torch.path("tokens_per_second")),
-                            ratio(torch.path("peak_bytes"), graft.path("used_bytes"))));
+                            alike ? ratio(torch.path("peak_bytes"), graft.path("used_bytes")) : null));
                 }
             }
         }
         return steps;
+    }
+
+    private static String batch(JsonNode step) {
+        return step.path("batch").asText() + " x " + step.path("seq").asText();
     }
 
     private static boolean same(JsonNode graft, JsonNode torch, String... fields) {

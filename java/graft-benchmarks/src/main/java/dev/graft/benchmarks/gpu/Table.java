@@ -7,6 +7,8 @@ import java.util.Locale;
 
 /** The JSON file for reading: a line or two a section. */
 final class Table {
+    private static final int MOST_FAILURES = 10;
+
     private final JsonNode report;
     private final List<String> lines = new ArrayList<>();
 
@@ -47,10 +49,16 @@ final class Table {
                 section.path("failed").asLong(),
                 section.path("skipped").asLong(),
                 section.path("seconds").asDouble());
-        section.path("failures")
-                .forEach(failure -> line(
-                        "  FAILED %s: %s",
-                        failure.path("test").asText(), failure.path("message").asText()));
+        JsonNode failures = section.path("failures");
+        for (int i = 0; i < Math.min(MOST_FAILURES, failures.size()); i++) {
+            line(
+                    "  FAILED %s: %s",
+                    failures.path(i).path("test").asText(),
+                    failures.path(i).path("message").asText());
+        }
+        if (failures.size() > MOST_FAILURES) {
+            line("  and others, which the file names");
+        }
         section.path("skip_reasons").forEach(reason -> line("  skipped: %s", reason.asText()));
     }
 
@@ -168,10 +176,10 @@ final class Table {
         }
         for (JsonNode step : ratios.path("step")) {
             line(
-                    "PyTorch / Graft, step of %s, %d x %d, border %d: time %s, memory %s",
+                    "PyTorch / Graft, step of %s, %s against PyTorch's %s, border %d: time a token %s, memory %s",
                     step.path("shape").asText(),
-                    step.path("batch").asInt(),
-                    step.path("seq").asInt(),
+                    step.path("batch").asText(),
+                    step.path("torch_batch").asText(),
                     step.path("border").asInt(),
                     ratio(step.path("tokens_per_second")),
                     ratio(step.path("memory")));
