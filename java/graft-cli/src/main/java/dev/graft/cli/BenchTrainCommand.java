@@ -8,10 +8,12 @@ import dev.graft.cli.options.EngineOptions;
 import dev.graft.cli.options.OutputOptions;
 import dev.graft.cli.options.PrecisionOption;
 import dev.graft.cli.run.PeakMemory;
+import dev.graft.cli.run.ProfileTable;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
+import dev.graft.engine.profile.EngineProfile;
 import dev.graft.io.Json;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.TargetMatcher;
@@ -19,12 +21,10 @@ import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
 import dev.graft.model.KnownShape;
-import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
+import dev.graft.train.JointTrainer;
 import dev.graft.train.StepMetrics;
 import dev.graft.train.TrainConfig;
-import dev.graft.train.TrainListener;
-import dev.graft.train.Trainer;
 import dev.graft.train.TrainingPlan;
 import dev.graft.train.TrainingSize;
 import java.util.ArrayList;
@@ -72,6 +72,15 @@ final class BenchTrainCommand extends BaseCommand {
     @Option(names = "--warmup", paramLabel = "N", description = "Steps before them (default: 2).")
     private int warmup = 2;
 
+    @Option(
+            names = "--adapters",
+            paramLabel = "N",
+            description = "Adapters trained at once on one frozen base, each on --batch rows (default: 1).")
+    private int adapters = 1;
+
+    @Option(names = "--profile", description = "Also the time of every operation; slower, as each is waited for.")
+    private boolean profile;
+
     @Mixin
     private final PrecisionOption precision = new PrecisionOption();
 
@@ -102,14 +111,16 @@ final class BenchTrainCommand extends BaseCommand {
         requireAtLeast("--seq", seq, 2);
         requireAtLeast("--steps", steps, 1);
         requireAtLeast("--warmup", warmup, 0);
-        try (Engine engine = engineOptions.open()) {
+        requireAtLeast("--adapters", adapters, 1);
+        EngineProfile times = new EngineProfile();
+        try (Engine engine = profile ? times.wrap(engineOptions.open()) : engineOptions.open()) {
             Precision used = PretrainedModel.supported(engine, precision.value());
             TrainingPlan plan = plan(engine, config, lora, used);
             plan.requireFits(engine, "use a smaller --batch, --seq or --shape");
             plan.reserve(engine);
             try (PretrainedModel base = PretrainedModel.random(config, engine, used, SEED)) {
-                List<StepMetrics> measured = measure(base.attach(lora, SEED));
-                report(measured, base);
+                List<StepMetrics> measured = measure(base, lora, times);
+                report(measured, base, times);
                 return EXIT_OK;
             }
         }
@@ -129,28 +140,35 @@ final class BenchTrainCommand extends BaseCommand {
                 used,
                 lora,
                 TargetMatcher.match(lora, Decoder.linearModules(config)),
-                TrainingSize.most(batch, seq));
+                TrainingSize.most(batch, seq),
+                adapters);
     }
 
-    private List<StepMetrics> measure(LoraModel model) {
+    private List<StepMetrics> measure(PretrainedModel base, LoraConfig lora, EngineProfile times) {
         TrainConfig train = TrainConfig.builder()
                 .batchSize(batch)
                 .steps(warmup + steps)
                 .shuffle(false)
                 .build();
+        List<JointTrainer.Member> members = new ArrayList<>();
+        for (int i = 0; i < adapters; i++) {
+            members.add(new JointTrainer.Member(base.attach(lora, SEED + i), train));
+        }
         List<StepMetrics> measured = new ArrayList<>();
-        TrainListener listener = new TrainListener() {
-            @Override
-            public void onStep(StepMetrics metrics) {
+        try (JointTrainer trainer =
+                new JointTrainer(members, randomRows(base.config().vocabSize()))) {
+            times.reset(warmup == 0);
+            trainer.train(all -> {
+                StepMetrics metrics = all.getFirst();
                 console().live("step " + metrics.step() + "/" + metrics.totalSteps());
                 if (metrics.step() > warmup) {
                     measured.add(metrics);
                 }
-            }
-        };
-        List<Example> rows = randomRows(model.decoder().config().vocabSize());
-        try (Trainer trainer = new Trainer(model, rows, null, train)) {
-            trainer.train(listener);
+                if (metrics.step() == warmup) {
+                    times.reset(true);
+                }
+            });
+            times.stop();
         } finally {
             console().endLive();
         }
@@ -165,13 +183,13 @@ final class BenchTrainCommand extends BaseCommand {
                 .toList();
     }
 
-    private void report(List<StepMetrics> measured, PretrainedModel base) {
+    private void report(List<StepMetrics> measured, PretrainedModel base, EngineProfile times) {
         double tokensPerSecond = median(measured.stream()
                 .mapToDouble(StepMetrics::tokensPerSecond)
                 .sorted()
                 .toArray());
         double stepMillis = median(measured.stream()
-                .mapToDouble(metrics -> 1e3 * metrics.tokens() / metrics.tokensPerSecond())
+                .mapToDouble(metrics -> 1e3 * adapters * metrics.tokens() / metrics.tokensPerSecond())
                 .sorted()
                 .toArray());
         OptionalLong peak = PeakMemory.bytes();
@@ -182,12 +200,16 @@ final class BenchTrainCommand extends BaseCommand {
             json.put("batch", batch);
             json.put("seq", seq);
             json.put("rank", rank);
+            json.put("adapters", adapters);
             json.put("steps", steps);
             json.put("precision", compute);
             json.put("engine", base.engine().name());
             json.put("tokens_per_second", tokensPerSecond);
             json.put("step_ms", stepMillis);
             json.put("peak_rss_bytes", peak.isPresent() ? (Long) peak.getAsLong() : null);
+            if (profile) {
+                json.set("profile", new ProfileTable(times.rows(), steps).json());
+            }
             console().result(json);
             return;
         }
@@ -198,10 +220,14 @@ final class BenchTrainCommand extends BaseCommand {
                 .row("engine", base.engine().name() + ": " + base.engine().description())
                 .row(
                         "run",
-                        shape + ", " + compute + ", batch " + batch + " x " + seq + ", rank " + rank + ", median of "
+                        shape + ", " + compute + ", batch " + batch + " x " + seq + ", rank " + rank
+                                + (adapters > 1 ? ", " + adapters + " adapters" : "") + ", median of "
                                 + Units.counted(steps, "step"))
                 .lines()
                 .forEach(console()::result);
+        if (profile) {
+            new ProfileTable(times.rows(), steps).lines().forEach(console()::result);
+        }
     }
 
     private static double median(double[] sorted) {

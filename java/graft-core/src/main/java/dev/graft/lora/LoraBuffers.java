@@ -6,6 +6,7 @@ import dev.graft.engine.Precision;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -13,15 +14,23 @@ import org.jspecify.annotations.Nullable;
 /**
  * The activations of the low-rank parts. For training each module keeps its h = s x Aᵀ for the backward pass. What lives only as
  * long as one call of the engine is shared by all layers: modules of different names can be in one call (q, k and v), modules of
- * the same name cannot, and the row ranges of several adapters do not overlap.
+ * the same name cannot. Several adapters share the memory, as their row ranges do not overlap.
  */
 public final class LoraBuffers {
-    private record Key(LoraAdapter adapter, String module) {}
+    /** Memory for the rows of all adapters: a range of rows has its part of it, whatever the rank of its adapter. */
+    private record Slab(Tensor memory, int maxRank) {
+        Tensor part(AdapterRange range, int rank) {
+            int start = range.fromRow() * maxRank;
+            return memory.columns(start, start + range.rows() * rank).reshape(range.rows(), rank);
+        }
+    }
 
-    private final Map<Key, Tensor> hidden = new HashMap<>();
-    private final Map<String, Tensor> scratch = new HashMap<>();
+    /** By full module name: kept from forward to backward. */
+    private final Map<String, Slab> hidden = new HashMap<>();
+    /** By the last part of the module's name: used within a call. */
+    private final Map<String, Slab> scratch = new HashMap<>();
+
     private final boolean training;
-    private final int maxRank;
     private final @Nullable Tensor dropped;
 
     /** @param maxRows rows of the largest batch */
@@ -29,25 +38,20 @@ public final class LoraBuffers {
             Allocator allocator, List<LoraAdapter> adapters, int maxRows, Precision precision, boolean training) {
         DType compute = precision.compute();
         this.training = training;
-        this.maxRank = adapters.stream().mapToInt(LoraAdapter::maxRank).max().orElse(0);
+        Map<String, Integer> ranks = new LinkedHashMap<>();
         for (LoraAdapter adapter : adapters) {
-            for (LoraModule module : adapter.modules()) {
-                if (training) {
-                    hidden.put(
-                            new Key(adapter, module.name()),
-                            allocator.tensor(
-                                    MemoryKind.ACTIVATIONS, module.name() + " h", compute, maxRows, module.rank()));
-                }
-                scratch.computeIfAbsent(
-                        shortName(module),
-                        name -> allocator.tensor(
-                                MemoryKind.WORKSPACE,
-                                name + (training ? " dh" : " h"),
-                                compute,
-                                1,
-                                Math.multiplyExact(maxRows, maxRank)));
-            }
+            adapter.modules().forEach(module -> ranks.merge(module.name(), module.rank(), Math::max));
         }
+        int maxRank = adapters.stream().mapToInt(LoraAdapter::maxRank).max().orElse(0);
+        ranks.forEach((name, rank) -> {
+            if (training) {
+                hidden.put(name, slab(allocator, MemoryKind.ACTIVATIONS, name + " h", compute, maxRows, rank));
+            }
+            String label = training ? " dh" : " h";
+            scratch.computeIfAbsent(
+                    shortName(name),
+                    last -> slab(allocator, MemoryKind.WORKSPACE, last + label, compute, maxRows, maxRank));
+        });
         int widest = adapters.stream()
                 .filter(adapter -> adapter.config().dropout() > 0)
                 .flatMap(adapter -> adapter.modules().stream())
@@ -59,17 +63,17 @@ public final class LoraBuffers {
                 : null;
     }
 
-    private static String shortName(LoraModule module) {
-        return module.name().substring(module.name().lastIndexOf('.') + 1);
+    private static Slab slab(Allocator allocator, MemoryKind kind, String name, DType dtype, int maxRows, int maxRank) {
+        return new Slab(allocator.tensor(kind, name, dtype, 1, Math.multiplyExact(maxRows, maxRank)), maxRank);
+    }
+
+    private static String shortName(String module) {
+        return module.substring(module.lastIndexOf('.') + 1);
     }
 
     /** h of this range's rows: kept for the backward pass, or for inference of this call alone. */
     Tensor hidden(AdapterRange range, LoraModule module) {
-        if (!training) {
-            return scratch(range, module);
-        }
-        return require(hidden.get(new Key(range.adapter(), module.name())), module)
-                .rows(range.fromRow(), range.toRow());
+        return training ? part(hidden.get(module.name()), range, module) : scratch(range, module);
     }
 
     /** The gradient of h, of this call alone. */
@@ -80,18 +84,20 @@ public final class LoraBuffers {
         return scratch(range, module);
     }
 
-    Tensor dropped(LoraModule module) {
-        return require(dropped, module).columns(0, module.module().in());
+    /** Room for dropout(x) of this range's rows. */
+    Tensor dropped(AdapterRange range, LoraModule module) {
+        return require(dropped, module).columns(0, module.module().in()).rows(range.fromRow(), range.toRow());
     }
 
     private Tensor scratch(AdapterRange range, LoraModule module) {
-        int start = range.fromRow() * maxRank;
-        return require(scratch.get(shortName(module)), module)
-                .columns(start, start + range.rows() * module.rank())
-                .reshape(range.rows(), module.rank());
+        return part(scratch.get(shortName(module.name())), range, module);
     }
 
-    private static Tensor require(@Nullable Tensor buffer, LoraModule module) {
+    private static Tensor part(@Nullable Slab slab, AdapterRange range, LoraModule module) {
+        return require(slab, module).part(range, module.rank());
+    }
+
+    private static <T> T require(@Nullable T buffer, LoraModule module) {
         if (buffer == null) {
             throw new IllegalStateException("no buffers were set up for this adapter at " + module.name());
         }

@@ -78,7 +78,7 @@ public record LoraPass(
                 module.scale(),
                 lora.hidden(range, module),
                 drops ? new Dropout(p, seed, microStep, module.stream()) : null,
-                drops ? lora.dropped(module) : null,
+                drops ? lora.dropped(range, module) : null,
                 training
                         ? new LoraTerm.Gradients(
                                 parameters.gradient(module.a()),

@@ -31,7 +31,7 @@ public final class DecoderPass {
     /** Σ of the token losses of {@code batch}, forward only. */
     public double loss(TokenBatch batch, LoraPass lora) {
         forward(batch, lora, null);
-        return head.loss(batch, lora, false, 0);
+        return head.losses(batch, lora, LossPart.whole(batch, 0), false)[0];
     }
 
     /**
@@ -41,10 +41,15 @@ public final class DecoderPass {
      * @param gradientScale 1 / (target tokens of the optimizer step)
      */
     public double lossAndGradients(TokenBatch batch, LoraPass lora, float gradientScale) {
+        return lossesAndGradients(batch, lora, LossPart.whole(batch, gradientScale))[0];
+    }
+
+    /** As {@link #lossAndGradients(TokenBatch, LoraPass, float)}, for parts of the batch each with a sum and a scale of its own. */
+    public double[] lossesAndGradients(TokenBatch batch, LoraPass lora, List<LossPart> parts) {
         BatchContext context = forward(batch, lora, null);
-        double loss = head.loss(batch, lora, true, gradientScale);
+        double[] losses = head.losses(batch, lora, parts, true);
         backward(context, lora);
-        return loss;
+        return losses;
     }
 
     /**

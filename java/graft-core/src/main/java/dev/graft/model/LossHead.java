@@ -31,10 +31,10 @@ final class LossHead {
     }
 
     /**
-     * Σ of the batch's token losses, and with {@code backward} the gradient of {@code gradientScale · Σ} in the residual
-     * gradient buffer (written whole).
+     * Σ of the token losses of each part, and with {@code backward} the gradient of all in the residual gradient buffer (written
+     * whole).
      */
-    double loss(TokenBatch batch, LoraPass lora, boolean backward, float gradientScale) {
+    double[] losses(TokenBatch batch, LoraPass lora, List<LossPart> parts, boolean backward) {
         DecoderBuffers.HeadBuffers work = buffers.head();
         int count = batch.targets().length;
         int padded = TokenBatch.paddedRows(count);
@@ -45,16 +45,23 @@ final class LossHead {
             engine.zero(buffers.gradients().residual().rows(0, batch.rows()));
         }
         for (int from = 0; from < count; from += buffers.logitRows()) {
-            chunk(batch, lora, from, Math.min(count, from + buffers.logitRows()), backward, gradientScale);
+            chunk(batch, lora, parts, from, Math.min(count, from + buffers.logitRows()), backward);
         }
-        double sum = 0;
-        for (float loss : engine.download(work.losses().columns(0, count))) {
-            sum += loss;
-        }
-        return sum;
+        return sums(engine.download(work.losses().columns(0, count)), parts);
     }
 
-    private void chunk(TokenBatch batch, LoraPass lora, int from, int to, boolean backward, float gradientScale) {
+    private static double[] sums(float[] losses, List<LossPart> parts) {
+        double[] sums = new double[parts.size()];
+        int target = 0;
+        for (int part = 0; part < sums.length; part++) {
+            for (; target < parts.get(part).toTarget(); target++) {
+                sums[part] += losses[target];
+            }
+        }
+        return sums;
+    }
+
+    private void chunk(TokenBatch batch, LoraPass lora, List<LossPart> parts, int from, int to, boolean backward) {
         DecoderBuffers.HeadBuffers work = buffers.head();
         int targets = to - from;
         int rows = Math.min(TokenBatch.paddedRows(targets), Math.min(buffers.logitRows(), buffers.maxRows() - from));
@@ -71,12 +78,19 @@ final class LossHead {
 
         Tensor dLogits =
                 backward ? Objects.requireNonNull(work.logitGradients()).rows(0, rows) : null;
-        engine.crossEntropy(
-                logits.rows(0, targets),
-                work.targets().columns(from, to),
-                gradientScale,
-                work.losses().columns(from, to),
-                dLogits == null ? null : dLogits.rows(0, targets));
+        int start = from;
+        for (LossPart part : parts) {
+            int end = Math.min(to, part.toTarget());
+            if (start < end) {
+                engine.crossEntropy(
+                        logits.rows(start - from, end - from),
+                        work.targets().columns(start, end),
+                        part.gradientScale(),
+                        work.losses().columns(start, end),
+                        dLogits == null ? null : dLogits.rows(start - from, end - from));
+                start = end;
+            }
+        }
         if (dLogits == null) {
             return;
         }

@@ -1,6 +1,7 @@
 package dev.graft.train;
 
 import dev.graft.common.InputException;
+import dev.graft.engine.AdamW;
 
 /**
  * How a run trains; the {@code train} command's flags. What is trained stands in {@link dev.graft.lora.LoraConfig}.
@@ -63,6 +64,18 @@ public record TrainConfig(
             throw new InputException(flag + " " + value + ": must be at least " + least
                     + (most == Double.MAX_VALUE ? "" : " and below 1"));
         }
+    }
+
+    /** The update that ends step {@code step} (from 0) of {@code totalSteps}. */
+    AdamW adamW(int step, int totalSteps) {
+        return new AdamW(
+                learningRate * schedule.factor(step, warmupSteps, totalSteps),
+                beta1,
+                beta2,
+                epsilon,
+                weightDecay,
+                step + 1,
+                clipNorm);
     }
 
     public static Builder builder() {

@@ -199,31 +199,19 @@ public final class Trainer implements AutoCloseable {
         }
         double loss = lossSum / targets;
         requireFinite(step, "loss", loss);
-        double learningRate =
-                config.learningRate() * config.schedule().factor(step, config.warmupSteps(), totalSteps());
-        double norm = optimizer.step(model.engine(), adamW(step, learningRate));
+        AdamW update = config.adamW(step, totalSteps());
+        double norm = optimizer.step(model.engine(), update);
         requireFinite(step, "gradient norm", norm);
         long end = System.nanoTime();
         return new StepMetrics(
                 step + 1,
                 totalSteps(),
                 loss,
-                learningRate,
+                update.learningRate(),
                 norm,
                 tokens,
                 tokens / ((end - stepStart) / 1e9),
                 elapsedBefore + (end - start) / 1e9);
-    }
-
-    private AdamW adamW(int step, double learningRate) {
-        return new AdamW(
-                learningRate,
-                config.beta1(),
-                config.beta2(),
-                config.epsilon(),
-                config.weightDecay(),
-                step + 1,
-                config.clipNorm());
     }
 
     private void requireFinite(int step, String what, double value) {

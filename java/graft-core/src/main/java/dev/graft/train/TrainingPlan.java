@@ -15,6 +15,7 @@ import dev.graft.model.Decoder;
 import dev.graft.model.DecoderBuffers;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -23,7 +24,7 @@ import java.util.List;
  *
  * @param frozen the checkpoint's weights
  * @param buffers everything else
- * @param matches the layers that are adapted
+ * @param matches the layers that an adapter adapts
  */
 public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMatcher.Match> matches) {
 
@@ -54,15 +55,32 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMat
             LoraConfig lora,
             List<TargetMatcher.Match> matches,
             TrainingSize size) {
+        return of(frozen, layout, config, precision, lora, matches, size, 1);
+    }
+
+    /** As above, of {@code adapters} alike that are trained at once ({@link JointTrainer}), each on batches of {@code size}. */
+    public static TrainingPlan of(
+            MemoryPlan frozen,
+            BufferLayout layout,
+            DecoderConfig config,
+            Precision precision,
+            LoraConfig lora,
+            List<TargetMatcher.Match> matches,
+            TrainingSize size,
+            int adapters) {
         PlanningAllocator plan = new PlanningAllocator(layout);
-        LoraAdapter adapter = LoraAdapter.create(lora, matches, plan, precision, true);
-        new Optimizer(adapter.parameters(), plan);
+        List<LoraAdapter> all = new ArrayList<>();
+        for (int i = 0; i < adapters; i++) {
+            LoraAdapter adapter = LoraAdapter.create(lora, matches, plan, precision, true);
+            new Optimizer(adapter.parameters(), plan);
+            all.add(adapter);
+        }
         new DecoderBuffers(
                 plan,
                 config,
                 precision,
-                List.of(adapter),
-                size.maxRows(),
+                all,
+                Math.multiplyExact(size.maxRows(), adapters),
                 size.maxPositions(),
                 DecoderBuffers.Use.TRAINING);
         MemoryPlan own = layout.engineBytes() == 0
@@ -78,7 +96,7 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMat
         return frozen.plus(buffers);
     }
 
-    /** Σ r (d + k). */
+    /** Σ r (d + k) of an adapter. */
     public long trainableCount() {
         return matches.stream()
                 .mapToLong(match -> (long) match.rank()
