@@ -10,12 +10,7 @@ import resource
 import statistics
 import time
 
-SHAPES = {
-    "smollm2-135m": ("llama", 49152, 576, 1536, 30, 9, 3, 64, 100000.0, True),
-    "smollm2-360m": ("llama", 49152, 960, 2560, 32, 15, 5, 64, 100000.0, True),
-    "qwen2.5-0.5b": ("qwen2", 151936, 896, 4864, 24, 14, 2, 64, 1000000.0, True),
-    "llama3.2-1b": ("llama", 128256, 2048, 8192, 16, 32, 8, 64, 500000.0, True),
-}
+from known_shapes import SHAPES, config_of
 
 
 def parse():
@@ -35,24 +30,12 @@ def main():
     args = parse()
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+    from transformers import AutoModelForCausalLM
 
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    kind, vocabulary, hidden, intermediate, layers, heads, kv_heads, head_dim, theta, tied = SHAPES[args.shape]
-    config = {"llama": LlamaConfig, "qwen2": Qwen2Config}[kind](
-        vocab_size=vocabulary,
-        hidden_size=hidden,
-        intermediate_size=intermediate,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=kv_heads,
-        head_dim=head_dim,
-        rope_parameters={"rope_type": "default", "rope_theta": theta},
-        tie_word_embeddings=tied,
-        use_cache=False,
-    )
+    config = config_of(args.shape, use_cache=False)
     dtype = torch.float32 if args.precision == "f32" else torch.bfloat16
     torch.set_default_dtype(dtype)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
@@ -65,7 +48,7 @@ def main():
     optimizer = torch.optim.AdamW(trained, lr=2e-4)
     times = []
     for step in range(args.warmup + args.steps):
-        ids = torch.randint(0, vocabulary, (args.batch, args.seq))
+        ids = torch.randint(0, config.vocab_size, (args.batch, args.seq))
         start = time.perf_counter()
         loss = model(input_ids=ids, labels=ids).loss
         loss.backward()

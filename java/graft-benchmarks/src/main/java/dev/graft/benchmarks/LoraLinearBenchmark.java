@@ -1,118 +1,113 @@
 package dev.graft.benchmarks;
 
-import dev.graft.common.RandomFill;
-import dev.graft.common.RandomPurpose;
-import dev.graft.engine.Engine;
-import dev.graft.engine.Engines;
 import dev.graft.engine.LoraTerm;
-import dev.graft.engine.MemoryKind;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Projection;
-import dev.graft.engine.Workspace;
+import dev.graft.lora.LoraDelta;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
+import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Level;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
-import org.openjdk.jmh.annotations.Scope;
-import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
-import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
-/**
- * A LoRA linear layer against the frozen layer alone, which is its floor: {@code rank} 0 is the frozen layer (and what a merged
- * adapter costs). The layer is SmolLM2-135M's gate projection, W0 [1536, 576].
- */
-@State(Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MICROSECONDS)
-@Warmup(iterations = 5, time = 2)
-@Measurement(iterations = 5, time = 2)
-@Fork(
-        value = 1,
-        jvmArgs = {"--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"})
-public class LoraLinearBenchmark {
-    private static final int IN = 576;
-    private static final int OUT = 1536;
+/** A LoRA linear layer against the frozen layer alone, which is its floor and what a merged adapter should cost. */
+public class LoraLinearBenchmark extends EngineBenchmark {
+    private static final String FROZEN = "frozen";
+    private static final String MERGED = "merged";
+    private static final String LORA = "lora-";
+    private static final int MERGED_RANK = 16;
+    private static final float SCALE = 2;
 
+    /** In x out; the default is SmolLM2-135M's gate projection, W0 [1536, 576]. */
+    @Param("576x1536")
+    public String size = "";
+
+    /** Rows of x, M. */
     @Param({"1", "128", "1024"})
     public int rows;
 
-    @Param({"0", "4", "16", "64"})
-    public int rank;
+    /** W0 alone, with an adapter of that rank, or W0 + s B A. */
+    @Param({FROZEN, LORA + "4", LORA + "16", LORA + "64", MERGED})
+    public String layer = "";
 
     @Param({"F32", "BF16"})
-    public Precision precision;
+    public Precision precision = Precision.F32;
 
-    private @Nullable Engine engine;
-    private @Nullable Workspace workspace;
-    private @Nullable Tensor x;
-    private @Nullable Tensor dx;
-    private List<Projection> forward = List.of();
-    private List<Projection> backward = List.of();
+    private @Nullable Operation forward;
+    private @Nullable Operation backward;
 
-    @Setup(Level.Trial)
-    public void setUp() {
-        Engine opened = Engines.open("cpu");
-        engine = opened;
-        workspace = new Workspace(opened);
-        DType compute = precision.compute();
-        Tensor weight = random("W0", compute, OUT, IN, 1);
-        x = random("x", compute, rows, IN, 2);
-        dx = random("dx", compute, rows, IN, 3);
-        Tensor y = random("y", compute, rows, OUT, 4);
-        Tensor dy = random("dy", compute, rows, OUT, 5);
-        List<LoraTerm> lora = rank == 0 ? List.of() : List.of(term(compute));
-        forward = List.of(new Projection(weight.asReadOnly(), null, lora, y, null, null, null));
-        backward = List.of(new Projection(weight.asReadOnly(), null, lora, dy, null, null, null));
+    @Override
+    void prepare(Operands on) {
+        int[] sizes = Arrays.stream(size.split("x")).mapToInt(Integer::parseInt).toArray();
+        int in = sizes[0];
+        int out = sizes[1];
+        DType compute = on.compute(precision);
+        Tensor x = on.activation(compute, rows, in);
+        Tensor dx = on.activation(compute, rows, in);
+        Tensor y = on.activation(compute, rows, out);
+        Tensor dy = on.activation(compute, rows, out);
+        float[] values = on.values(out * in);
+        if (layer.equals(MERGED)) {
+            merge(on, values, out, in);
+        }
+        TensorView weight = on.freeze(values, compute, out, in);
+        int rank = rank();
+        List<LoraTerm> lora = rank == 0 ? List.of() : List.of(term(on, compute, out, in, rank));
+        List<Projection> projection = List.of(new Projection(weight, null, lora, y, null, null, null));
+        List<Projection> gradient = List.of(new Projection(weight, null, lora, dy, null, null, null));
+        forward = on.operation(engine -> engine.linearForward(x, projection));
+        backward = on.operation(engine -> engine.linearBackward(x, gradient, dx));
     }
 
-    private LoraTerm term(DType compute) {
+    /** 0 without an adapter. */
+    private int rank() {
+        if (layer.startsWith(LORA)) {
+            return Integer.parseInt(layer.substring(LORA.length()));
+        }
+        if (layer.equals(FROZEN) || layer.equals(MERGED)) {
+            return 0;
+        }
+        throw new IllegalArgumentException("no layer " + layer);
+    }
+
+    private static void merge(Operands on, float[] weight, int out, int in) {
+        float[] a = on.values(MERGED_RANK * in);
+        float[] b = on.values(out * MERGED_RANK);
+        for (int row = 0; row < out; row++) {
+            float[] merged = Arrays.copyOfRange(weight, row * in, (row + 1) * in);
+            LoraDelta.addRow(merged, row, a, b, SCALE);
+            System.arraycopy(merged, 0, weight, row * in, in);
+        }
+    }
+
+    private LoraTerm term(Operands on, DType compute, int out, int in, int rank) {
         return new LoraTerm(
                 0,
                 rows,
-                random("A", compute, rank, IN, 6),
-                random("B", compute, OUT, rank, 7),
-                2,
-                random("h", compute, rows, rank, 8),
+                on.matrix(compute, rank, in),
+                on.matrix(compute, out, rank),
+                SCALE,
+                on.matrix(compute, rows, rank),
                 null,
                 null,
                 new LoraTerm.Gradients(
-                        random("dA", DType.F32, rank, IN, 9),
-                        random("dB", DType.F32, OUT, rank, 10),
-                        random("u", compute, rows, rank, 11)));
-    }
-
-    private Tensor random(String name, DType dtype, int rowCount, int cols, int stream) {
-        Tensor tensor = workspace.tensor(MemoryKind.WORKSPACE, name, dtype, rowCount, cols);
-        engine.upload(RandomFill.uniform(1, RandomPurpose.INITIALISE_WEIGHTS, stream, rowCount * cols, 0.05f), tensor);
-        return tensor;
+                        on.matrix(DType.F32, rank, in),
+                        on.matrix(DType.F32, out, rank),
+                        on.matrix(compute, rows, rank)));
     }
 
     /** {@code y = x W0ᵀ + s (x Aᵀ) Bᵀ}. */
     @Benchmark
-    public void forward() {
-        engine.linearForward(x, forward);
+    public void forward(Work work) {
+        forward.run(work);
     }
 
     /** dx, dA and dB. */
     @Benchmark
-    public void backward() {
-        engine.linearBackward(x, backward, dx);
-    }
-
-    @TearDown(Level.Trial)
-    public void tearDown() {
-        workspace.close();
-        engine.close();
+    public void backward(Work work) {
+        backward.run(work);
     }
 }

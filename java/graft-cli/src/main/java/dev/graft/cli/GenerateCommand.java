@@ -10,7 +10,9 @@ import dev.graft.cli.options.PrecisionOption;
 import dev.graft.cli.options.PromptOptions;
 import dev.graft.cli.run.ModelText;
 import dev.graft.cli.run.OpenModel;
+import dev.graft.cli.run.PeakMemory;
 import dev.graft.cli.run.TokenPrinter;
+import dev.graft.cli.run.TokenTimes;
 import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
 import dev.graft.io.Json;
@@ -23,6 +25,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
@@ -141,15 +144,15 @@ final class GenerateCommand extends BaseCommand {
         try (Engine engine = engineOptions.open();
                 OpenModel opened = OpenModel.open(model, adapter, engine, precision.value(), force);
                 Generator generator = new Generator(opened.model(), Math.addExact(ids.length, maxNewTokens))) {
-            long start = System.nanoTime();
+            TokenTimes times = TokenTimes.start();
             Generator.Stop stop = generator.generate(ids, maxNewTokens, sampling, endTokens, token -> {
+                times.token();
                 tokens.add(token);
                 show(printer.next(token), whole);
                 return true;
             });
             show(printer.finish(), whole);
-            double seconds = (System.nanoTime() - start) / 1e9;
-            report(ids.length, tokens, whole.toString(), seconds, stop);
+            report(ids.length, tokens, whole.toString(), times, stop);
         }
     }
 
@@ -160,9 +163,9 @@ final class GenerateCommand extends BaseCommand {
         }
     }
 
-    private void report(int promptTokens, List<Integer> tokens, String text, double seconds, Generator.Stop stop) {
+    private void report(int promptTokens, List<Integer> tokens, String text, TokenTimes times, Generator.Stop stop) {
         String reason = stop.name().toLowerCase(Locale.ROOT);
-        double tokensPerSecond = tokens.size() / seconds;
+        double tokensPerSecond = times.tokensPerSecond();
         if (output.isJson()) {
             ObjectNode json = Json.mapper().createObjectNode();
             json.put("text", prompt.ids() == null ? text : null);
@@ -170,6 +173,10 @@ final class GenerateCommand extends BaseCommand {
             tokens.forEach(ids::add);
             json.put("prompt_tokens", promptTokens);
             json.put("tokens_per_second", tokensPerSecond);
+            json.put("first_token_ms", TokenTimes.orNull(times.firstTokenMillis()));
+            json.put("token_ms", TokenTimes.orNull(times.tokenMillis()));
+            OptionalLong peak = PeakMemory.bytes();
+            json.put("peak_rss_bytes", peak.isPresent() ? (Long) peak.getAsLong() : null);
             json.put("stop", reason);
             console().result(json);
             return;

@@ -59,6 +59,7 @@ final class GraftCommand implements Callable<Integer> {
         CommandLine root = new CommandLine(new GraftCommand());
         root.addSubcommand(new QuickstartCommand(console))
                 .addSubcommand(new TrainCommand(console))
+                .addSubcommand(new SweepCommand(console))
                 .addSubcommand(new EvalCommand(console))
                 .addSubcommand(new GenerateCommand(console))
                 .addSubcommand(new MergeCommand(console))

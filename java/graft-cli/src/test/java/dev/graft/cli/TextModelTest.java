@@ -117,7 +117,12 @@ class TextModelTest {
                 .json();
         assertThat(json.path("ids")).hasSize(4);
         assertThat(json.path("stop").asText()).isEqualTo("length");
-        assertThat(json.path("tokens_per_second").asDouble()).isPositive();
+        double tokensPerSecond = json.path("tokens_per_second").asDouble();
+        double firstTokenMillis = json.path("first_token_ms").asDouble();
+        assertThat(firstTokenMillis).isPositive().isLessThan(4 / tokensPerSecond * 1e3);
+        assertThat(json.path("token_ms").asDouble())
+                .isPositive()
+                .isLessThanOrEqualTo((4 / tokensPerSecond * 1e3 - firstTokenMillis) / 2);
         int[] ids = json.path("ids").valueStream().mapToInt(JsonNode::asInt).toArray();
         try (Tokenizer tokenizer = Tokenizer.load(model)) {
             assertThat(json.path("text").asText()).isEqualTo(tokenizer.decode(ids, true));

@@ -79,6 +79,16 @@ public record LoraConfig(
         return (float) (rsLora ? moduleAlpha / Math.sqrt(moduleRank) : moduleAlpha / moduleRank);
     }
 
+    /** The same adapter with another rank and alpha. */
+    public LoraConfig withRank(int newRank, double newAlpha) {
+        return new LoraConfig(newRank, newAlpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+    }
+
+    /** The same adapter with another dropout. */
+    public LoraConfig withDropout(double newDropout) {
+        return new LoraConfig(rank, alpha, newDropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+    }
+
     public static Builder builder() {
         return new Builder();
     }

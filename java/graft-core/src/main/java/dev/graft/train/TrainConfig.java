@@ -66,6 +66,27 @@ public record TrainConfig(
         }
     }
 
+    /** The same run with another learning rate. */
+    public TrainConfig withLearningRate(double newLearningRate) {
+        return new TrainConfig(
+                epochs,
+                steps,
+                batchSize,
+                gradAccum,
+                newLearningRate,
+                schedule,
+                warmupSteps,
+                weightDecay,
+                beta1,
+                beta2,
+                epsilon,
+                clipNorm,
+                seed,
+                shuffle,
+                evalEvery,
+                saveEvery);
+    }
+
     /** The update that ends step {@code step} (from 0) of {@code totalSteps}. */
     AdamW adamW(int step, int totalSteps) {
         return new AdamW(

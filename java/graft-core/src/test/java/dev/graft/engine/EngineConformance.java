@@ -52,6 +52,14 @@ public abstract class EngineConformance {
     }
 
     @Nested
+    class OfBorders extends BorderConformance {
+        @Override
+        protected Engine openEngine() {
+            return EngineConformance.this.openEngine();
+        }
+    }
+
+    @Nested
     class OfLora extends LoraConformance {
         @Override
         protected Engine openEngine() {

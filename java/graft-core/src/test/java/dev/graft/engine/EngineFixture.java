@@ -7,6 +7,8 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Memory;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -97,12 +99,47 @@ final class EngineFixture implements AutoCloseable {
         return operand(Role.UPDATED, dtype, values, layout);
     }
 
+    /** An input with the engine's border; what the border holds must not matter. */
+    Operand borderedInput(DType dtype, int rows, int cols) {
+        return bordered(Role.INPUT, dtype, rows, cols, normal(dtype, rows * cols));
+    }
+
+    /** An output with the engine's border. */
+    Operand borderedOutput(DType dtype, int rows, int cols) {
+        return bordered(Role.OUTPUT, dtype, rows, cols, filled(rows * cols, Float.NaN));
+    }
+
+    /** A frozen weight with the values of an operand, as the engine keeps it. */
+    TensorView frozen(Operand weight) {
+        Matrix values = weight.before();
+        byte[] bytes = MemoryConformance.bytes(weight.values(), weight.dtype());
+        MemorySegment stored = Arena.ofAuto().allocate(bytes.length, 64).copyFrom(MemorySegment.ofArray(bytes));
+        TensorView view = engine.freeze(stored, weight.dtype(), values.rows(), values.cols(), weight.dtype());
+        memories.add(view.memory());
+        return view;
+    }
+
     private Operand operand(Role role, DType dtype, Matrix values, Layout layout) {
         float[] narrow = new float[values.values().length];
         for (int i = 0; i < narrow.length; i++) {
             narrow[i] = rounded((float) values.values()[i], dtype);
         }
         return operand(role, dtype, values.rows(), values.cols(), layout, narrow);
+    }
+
+    /** Some rows of a taller matrix, so that writing into the border of other rows shows. */
+    private Operand bordered(Role role, DType dtype, int rows, int cols, float[] values) {
+        BufferLayout layout = engine.bufferLayout();
+        int pitch = Math.toIntExact(layout.pitch(cols));
+        Tensor buffer = allocate(dtype, 1 + rows + 1, pitch);
+        float[] contents = filled((1 + rows + 1) * pitch, role == Role.INPUT ? Float.NaN : 12.5f);
+        for (int row = 0; row < rows; row++) {
+            System.arraycopy(values, row * cols, contents, (1 + row) * pitch, cols);
+        }
+        Tensor tensor = Tensor.of(buffer.memory(), buffer.rowOffset(1), dtype, rows, cols, pitch, layout.border());
+        Operand operand = new Operand(engine, role, buffer, tensor, 1, 0, contents);
+        operands.add(operand);
+        return operand;
     }
 
     private Operand operand(Role role, DType dtype, int rows, int cols, Layout layout, float[] values) {

@@ -45,7 +45,7 @@ abstract class LinearConformance extends Conformance {
         LinearSetup setup = new LinearSetup(fixture, compute(precision), layout, true, rows, inputs)
                 .layer(outputs, true, adapters, rank, null)
                 .layer(outputs / 2 + 1, false, adapters, rank, null);
-        checkForward(setup);
+        LinearAssertions.forward(fixture, setup);
     }
 
     @ParameterizedTest
@@ -54,7 +54,7 @@ abstract class LinearConformance extends Conformance {
         LinearSetup setup = new LinearSetup(fixture, compute(precision), layout, false, rows, inputs)
                 .layer(outputs, true, adapters, rank, null)
                 .layer(outputs / 2 + 1, false, adapters, rank, null);
-        checkBackward(setup, layout);
+        LinearAssertions.backward(fixture, setup);
     }
 
     /** q, k and v: three layers over one input. Dropout of one half scales by 2, which is exact. */
@@ -68,9 +68,9 @@ abstract class LinearConformance extends Conformance {
                     .layer(48, true, Adapters.ONE, 4, new Dropout(0.5f, 42, 7, 1))
                     .layer(48, true, Adapters.NONE, 4, null);
             if (forward) {
-                checkForward(setup);
+                LinearAssertions.forward(fixture, setup);
             } else {
-                checkBackward(setup, Layout.PITCHED);
+                LinearAssertions.backward(fixture, setup);
             }
         }
     }
@@ -82,49 +82,6 @@ abstract class LinearConformance extends Conformance {
         LinearSetup setup = new LinearSetup(fixture, compute(precision), Layout.PACKED, false, 13, 48)
                 .layer(63, true, Adapters.SEVERAL, 4, null);
         fixture.run(() -> engine.linearBackward(setup.x().tensor(), setup.projections(), null));
-        checkParameterGradients(setup);
-    }
-
-    private void checkForward(LinearSetup setup) {
-        fixture.run(() -> engine.linearForward(setup.x().tensor(), setup.projections()));
-        for (LinearSetup.Layer layer : setup.layers()) {
-            LinearBounds y = LinearBounds.output(setup, layer);
-            layer.y().assertClose("y", y.value(), y.bound());
-            for (LinearSetup.Term term : layer.terms()) {
-                LinearBounds hidden = LinearBounds.hidden(setup, term);
-                term.hidden().assertClose("hidden", hidden.value(), hidden.bound());
-            }
-        }
-    }
-
-    private void checkBackward(LinearSetup setup, Layout layout) {
-        Operand dx = fixture.output(setup.x().dtype(), setup.rows(), setup.inputs(), layout);
-        fixture.run(() -> engine.linearBackward(setup.x().tensor(), setup.projections(), dx.tensor()));
-        LinearBounds expected = LinearBounds.inputGradient(setup);
-        dx.assertClose("dx", expected.value(), expected.bound());
-        checkParameterGradients(setup);
-    }
-
-    private static void checkParameterGradients(LinearSetup setup) {
-        for (LinearSetup.Layer layer : setup.layers()) {
-            for (LinearSetup.Term term : layer.terms()) {
-                Operand a = term.gradientA();
-                LinearBounds expectedA = LinearBounds.gradientA(setup, layer, term, a.before());
-                a.assertClose("dA", expectedA.value(), expectedA.bound());
-                Operand b = term.gradientB();
-                LinearBounds expectedB = LinearBounds.gradientB(setup, layer, term, b.before());
-                b.assertClose("dB", expectedB.value(), expectedB.bound());
-            }
-            if (layer.weightGradient() != null) {
-                Operand weight = layer.weightGradient();
-                LinearBounds expected = LinearBounds.weightGradient(setup, layer, weight.before());
-                weight.assertClose("dW", expected.value(), expected.bound());
-            }
-            if (layer.biasGradient() != null) {
-                Operand bias = layer.biasGradient();
-                LinearBounds expected = LinearBounds.biasGradient(setup, layer, bias.before());
-                bias.assertClose("dbias", expected.value(), expected.bound());
-            }
-        }
+        LinearAssertions.parameterGradients(setup);
     }
 }

@@ -2,6 +2,7 @@ package dev.graft.engine;
 
 import dev.graft.engine.EngineFixture.Layout;
 import dev.graft.tensor.DType;
+import dev.graft.tensor.TensorView;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -49,9 +50,14 @@ final class LinearSetup {
         }
     }
 
-    /** One layer. {@code y} is the output of a forward call, dy of a backward call. */
+    /**
+     * One layer. {@code y} is the output of a forward call, dy of a backward call.
+     *
+     * @param frozen the weight as the engine froze it, to be used instead; null for an ordinary matrix
+     */
     record Layer(
             Operand weight,
+            @Nullable TensorView frozen,
             @Nullable Operand bias,
             List<Term> terms,
             Operand y,
@@ -60,7 +66,7 @@ final class LinearSetup {
             @Nullable Operand biasGradient) {
         Projection projection() {
             return new Projection(
-                    weight.tensor(),
+                    frozen == null ? weight.tensor() : frozen,
                     bias == null ? null : bias.tensor(),
                     terms.stream().map(Term::term).toList(),
                     y.tensor(),
@@ -74,6 +80,7 @@ final class LinearSetup {
     private final DType dtype;
     private final Layout layout;
     private final boolean forward;
+    private final boolean bordered;
     private final Operand x;
     private final List<Layer> layers = new ArrayList<>();
 
@@ -81,11 +88,37 @@ final class LinearSetup {
      * @param forward whether outputs are to be written; otherwise they are given, as for a backward call
      */
     LinearSetup(EngineFixture fixture, DType dtype, Layout layout, boolean forward, int rows, int inputs) {
+        this(fixture, dtype, layout, forward, false, rows, inputs);
+    }
+
+    private LinearSetup(
+            EngineFixture fixture,
+            DType dtype,
+            Layout layout,
+            boolean forward,
+            boolean bordered,
+            int rows,
+            int inputs) {
         this.fixture = fixture;
         this.dtype = dtype;
         this.layout = layout;
         this.forward = forward;
-        this.x = fixture.input(dtype, rows, inputs, layout);
+        this.bordered = bordered;
+        this.x = given(rows, inputs);
+    }
+
+    /** As in a model: x and y with the engine's border, weights frozen. */
+    static LinearSetup bordered(EngineFixture fixture, DType dtype, boolean forward, int rows, int inputs) {
+        return new LinearSetup(fixture, dtype, Layout.PACKED, forward, true, rows, inputs);
+    }
+
+    private Operand given(int rows, int cols) {
+        return bordered ? fixture.borderedInput(dtype, rows, cols) : fixture.input(dtype, rows, cols, layout);
+    }
+
+    /** An activation that the call writes. */
+    Operand written(int rows, int cols) {
+        return bordered ? fixture.borderedOutput(dtype, rows, cols) : fixture.output(dtype, rows, cols, layout);
     }
 
     Operand x() {
@@ -110,18 +143,28 @@ final class LinearSetup {
 
     /** Adds a layer: with a bias and trainable, or with a residual and frozen. */
     LinearSetup layer(int outputs, boolean trainable, Adapters adapters, int rank, @Nullable Dropout dropout) {
-        Operand y = forward
-                ? fixture.output(dtype, rows(), outputs, layout)
-                : fixture.input(dtype, rows(), outputs, layout);
+        Operand y = forward ? written(rows(), outputs) : given(rows(), outputs);
         boolean gradients = trainable && !forward;
+        Operand weight = fixture.input(dtype, outputs, inputs(), layout);
         layers.add(new Layer(
-                fixture.input(dtype, outputs, inputs(), layout),
+                weight,
+                bordered ? fixture.frozen(weight) : null,
                 trainable ? fixture.input(dtype, 1, outputs, layout) : null,
                 terms(outputs, adapters, rank, dropout),
                 y,
                 trainable || !forward ? null : fixture.input(dtype, rows(), outputs, layout),
                 gradients ? fixture.updated(DType.F32, outputs, inputs(), layout) : null,
                 gradients ? fixture.updated(DType.F32, 1, outputs, layout) : null));
+        return this;
+    }
+
+    /** Adds a layer over the weight of the last one. */
+    LinearSetup layerOverTheSameWeight(Adapters adapters, int rank) {
+        Layer last = layers.getLast();
+        int outputs = last.weight().tensor().rows();
+        Operand y = forward ? written(rows(), outputs) : given(rows(), outputs);
+        layers.add(new Layer(
+                last.weight(), last.frozen(), null, terms(outputs, adapters, rank, null), y, null, null, null));
         return this;
     }
 
@@ -178,6 +221,7 @@ final class LinearSetup {
                 : fixture.input(dtype, rows(), outputs, layout);
         layers.add(new Layer(
                 fixture.input(dtype, Matrix.zeros(outputs, inputs()), layout),
+                null,
                 null,
                 List.of(term(lora)),
                 y,

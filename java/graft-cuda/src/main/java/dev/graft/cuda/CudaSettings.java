@@ -15,6 +15,9 @@ public record CudaSettings(int device, int border, boolean tf32, DeviceSettings 
     /** 48 for rank 16 on q, k and v, and some to spare. */
     public static final int DEFAULT_BORDER = 64;
 
+    /** More than any sum of ranks or number of GPUs, and little enough that no size overflows. */
+    private static final int MOST = 65_535;
+
     private static final String PREFIX = "graft.cuda.";
 
     /** As the system properties say. */
@@ -30,13 +33,13 @@ public record CudaSettings(int device, int border, boolean tf32, DeviceSettings 
         }
         try {
             int number = Integer.parseInt(value.strip());
-            if (number >= 0) {
+            if (number >= 0 && number <= MOST) {
                 return number;
             }
         } catch (NumberFormatException noNumber) {
             // refused below
         }
-        throw new InputException(
-                "-D" + PREFIX + name + "=" + value + ": not a number; give 0 or more, or leave it out");
+        throw new InputException("-D" + PREFIX + name + "=" + value + ": not a number from 0 to " + MOST
+                + "; give one, or leave it out");
     }
 }

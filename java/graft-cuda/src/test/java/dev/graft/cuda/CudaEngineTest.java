@@ -1,5 +1,6 @@
 package dev.graft.cuda;
 
+import dev.graft.cuda.natives.CudaPlatform;
 import dev.graft.engine.Engine;
 import dev.graft.engine.EngineConformance;
 
@@ -7,6 +8,7 @@ import dev.graft.engine.EngineConformance;
 class CudaEngineTest extends EngineConformance {
     @Override
     protected Engine openEngine() {
-        return Emulation.open();
+        Engine engine = Emulation.open();
+        return Emulation.PLATFORM == CudaPlatform.EMULATED ? WatchedEngine.over(engine, Emulation.control()) : engine;
     }
 }

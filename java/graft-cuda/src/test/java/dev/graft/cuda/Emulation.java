@@ -1,16 +1,18 @@
 package dev.graft.cuda;
 
 import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.graft.cuda.driver.DeviceSettings;
 import dev.graft.cuda.natives.CudaPlatform;
+import dev.graft.cuda.natives.EmulatorControl;
 import dev.graft.engine.Engine;
 
 /**
  * The engine under test: on the emulator, or with {@code -Dgraft.test.engine=cuda} on the GPU of this machine. Where neither can be
  * had, tests are skipped with the reason.
  */
-final class Emulation {
+public final class Emulation {
     static final CudaPlatform PLATFORM =
             System.getProperty("graft.test.engine", CudaEngine.EMULATED_NAME).equals(CudaEngine.NAME)
                     ? CudaPlatform.GPU
@@ -30,5 +32,14 @@ final class Emulation {
 
     static Engine open() {
         return open(CudaSettings.DEFAULT_BORDER);
+    }
+
+    /** The emulated device's control, as at its start. Tests that need it are skipped on a GPU. */
+    public static EmulatorControl control() {
+        assumeTrue(PLATFORM == CudaPlatform.EMULATED, "only the emulator can be told to fail");
+        new EmulatedCudaEngineProvider().unavailableReason().ifPresent(reason -> abort("no emulator: " + reason));
+        EmulatorControl control = EmulatorControl.open();
+        control.reset();
+        return control;
     }
 }

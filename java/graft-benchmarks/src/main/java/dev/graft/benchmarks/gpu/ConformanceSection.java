@@ -2,6 +2,7 @@ package dev.graft.benchmarks.gpu;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectPackage;
 
+import dev.graft.cuda.CudaEngine;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -64,7 +65,18 @@ final class ConformanceSection implements Section {
         System.setProperty(ENGINE_PROPERTY, verification.target().engineName());
         Tally tally = new Tally();
         long start = System.nanoTime();
-        LauncherFactory.create().execute(request(verification.tests()), tally);
+        // the driver makes a GPU's context anew for each engine, unless one is open all the while; the emulator counts
+        // those there are
+        CudaEngine kept = verification.target().isEmulated()
+                ? null
+                : verification.target().open(0);
+        try {
+            LauncherFactory.create().execute(request(verification.tests()), tally);
+        } finally {
+            if (kept != null) {
+                kept.close();
+            }
+        }
         return tally.result(verification.tests(), (System.nanoTime() - start) / 1e9);
     }
 
@@ -72,8 +84,8 @@ final class ConformanceSection implements Section {
         Predicate<String> wanted = Pattern.compile(tests).asPredicate();
         return LauncherDiscoveryRequestBuilder.request()
                 .selectors(selectPackage(PACKAGE))
-                // about the sources, and needs them
-                .filters(ClassNameFilter.excludeClassNamePatterns(".*ArchitectureTest"))
+                // about the sources and what a build holds, not about the GPU
+                .filters(ClassNameFilter.excludeClassNamePatterns(".*(Architecture|Refusals)Test"))
                 .filters((PostDiscoveryFilter) test ->
                         FilterResult.includedIf(wanted.test(test.getUniqueId().toString())))
                 .build();
@@ -101,7 +113,8 @@ final class ConformanceSection implements Section {
         public void executionFinished(TestIdentifier test, TestExecutionResult result) {
             switch (result.getStatus()) {
                 case SUCCESSFUL -> succeeded += test.isTest() ? 1 : 0;
-                case ABORTED -> skip(test, message(result));
+                case ABORTED ->
+                    skip(test, result.getThrowable().map(Throwable::getMessage).orElse("no reason given"));
                 case FAILED -> {
                     failed++;
                     if (failures.size() < MOST_FAILURES) {

@@ -92,7 +92,12 @@ public final class GpuVerify implements Callable<Integer> {
     private GpuVerify() {}
 
     public static void main(String[] arguments) {
-        System.exit(new CommandLine(new GpuVerify()).execute(arguments));
+        System.exit(execute(arguments));
+    }
+
+    /** The exit code. */
+    static int execute(String... arguments) {
+        return new CommandLine(new GpuVerify()).execute(arguments);
     }
 
     @Override

@@ -79,7 +79,7 @@ final class LoraOptions {
     LoraConfig config(@Nullable PeftAdapter start, List<LinearModule> modules) {
         if (start != null) {
             requireAgreement(start, modules);
-            return withDropout(start.config());
+            return dropout == null ? start.config() : start.config().withDropout(dropout);
         }
         LoraConfig.Builder config = LoraConfig.builder().rsLora(rsLora).exclude(parse(exclude));
         if (rank != null) {
@@ -104,19 +104,6 @@ final class LoraOptions {
 
     private static @Nullable ModulePattern parse(@Nullable String pattern) {
         return pattern == null ? null : ModulePattern.parse(pattern);
-    }
-
-    private LoraConfig withDropout(LoraConfig saved) {
-        return new LoraConfig(
-                saved.rank(),
-                saved.alpha(),
-                dropout == null ? saved.dropout() : dropout,
-                saved.targets(),
-                saved.exclude(),
-                saved.rankPattern(),
-                saved.alphaPattern(),
-                saved.rsLora(),
-                saved.init());
     }
 
     private void requireAgreement(PeftAdapter start, List<LinearModule> modules) {

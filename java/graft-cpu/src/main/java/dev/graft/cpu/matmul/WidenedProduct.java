@@ -7,6 +7,7 @@ import dev.graft.tensor.TensorView;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Products of BF16 matrices by way of F32 ones: blocks of a and b are widened, multiplied, and the result rounded. Exact inputs,
@@ -44,13 +45,16 @@ final class WidenedProduct implements AutoCloseable {
         int kLength = (k + parts - 1) / parts;
         int length = Math.max(MIN_LENGTH, BLOCK / kLength / MIN_LENGTH * MIN_LENGTH);
         for (int i = 0; i < m; i += length) {
+            int end = Math.min(m, i + length);
+            // a block of a serves all columns where sums are not formed in parts
+            TensorView a = parts == 1 ? widenA(product.tile(i, end, 0, n), 0, k) : null;
             for (int j = 0; j < n; j += length) {
-                compute(product.tile(i, Math.min(m, i + length), j, Math.min(n, j + length)), kLength, multiply);
+                compute(product.tile(i, end, j, Math.min(n, j + length)), a, kLength, multiply);
             }
         }
     }
 
-    private void compute(Product block, int kLength, Consumer<Product> multiply) {
+    private void compute(Product block, @Nullable TensorView wideA, int kLength, Consumer<Product> multiply) {
         Tensor c = block.c();
         boolean direct = c.dtype() == DType.F32;
         Tensor sums = direct ? c : blockOfC.tensor(c.rows(), c.cols());
@@ -58,8 +62,7 @@ final class WidenedProduct implements AutoCloseable {
         TensorView wideBias = bias != null && bias.dtype() == DType.BF16 ? blockOfBias.widen(bias) : bias;
         for (int p = 0; p < block.k(); p += kLength) {
             int end = Math.min(block.k(), p + kLength);
-            TensorView a = blockOfA.widen(
-                    block.transA() ? block.a().rows(p, end) : block.a().columns(p, end));
+            TensorView a = wideA == null ? widenA(block, p, end) : wideA;
             TensorView b = blockOfB.widen(
                     block.transB() ? block.b().columns(p, end) : block.b().rows(p, end));
             boolean first = p == 0;
@@ -71,6 +74,12 @@ final class WidenedProduct implements AutoCloseable {
         if (!direct) {
             round(block, sums);
         }
+    }
+
+    /** Terms {@code from} to {@code to} of the sums. */
+    private TensorView widenA(Product block, int from, int to) {
+        return blockOfA.widen(
+                block.transA() ? block.a().rows(from, to) : block.a().columns(from, to));
     }
 
     private void round(Product block, Tensor sums) {

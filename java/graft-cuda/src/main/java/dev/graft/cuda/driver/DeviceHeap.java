@@ -1,16 +1,21 @@
 package dev.graft.cuda.driver;
 
 import dev.graft.common.InputException;
+import dev.graft.engine.EngineFailure;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Device memory, taken from the driver in large chunks and divided up first fit. A chunk goes back when nothing of it is in use.
  * All work is in one stream, so a range that was freed may be given out again at once.
  */
 final class DeviceHeap implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(DeviceHeap.class);
+
     /** What CUDA itself promises for an allocation. */
     static final int ALIGNMENT = 256;
 
@@ -133,7 +138,16 @@ final class DeviceHeap implements AutoCloseable {
         liveBytes -= bytes;
         chunk.giveBack(start, bytes);
         if (chunk.isUnused() && chunks.remove(chunk)) {
+            release(chunk);
+        }
+    }
+
+    /** After a kernel failed the driver refuses even that; the memory goes with the context then, and nobody need know. */
+    private static void release(Chunk chunk) {
+        try {
             Jcuda.free(chunk.address);
+        } catch (EngineFailure e) {
+            log.debug("while freeing {} bytes: {}", chunk.byteSize, e.getMessage());
         }
     }
 
@@ -147,7 +161,7 @@ final class DeviceHeap implements AutoCloseable {
         if (open) {
             open = false;
             liveBytes = 0;
-            chunks.forEach(chunk -> Jcuda.free(chunk.address));
+            chunks.forEach(DeviceHeap::release);
             chunks.clear();
         }
     }

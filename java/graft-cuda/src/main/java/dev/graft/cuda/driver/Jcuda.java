@@ -1,5 +1,6 @@
 package dev.graft.cuda.driver;
 
+import dev.graft.common.InputException;
 import dev.graft.engine.EngineFailure;
 import dev.graft.tensor.DType;
 import java.nio.charset.StandardCharsets;
@@ -110,11 +111,20 @@ final class Jcuda {
 
     // ---- device and context
 
-    /** Initialises the driver, after {@link #load}, and retains the primary context of device {@code ordinal}. */
+    /**
+     * Initialises the driver, after {@link #load}, and retains the primary context of device {@code ordinal}.
+     *
+     * @throws InputException where there is no such device
+     */
     static Context retainContext(int ordinal) {
         check("cuInit", JCudaDriver.cuInit(0));
         Context context = new Context();
-        check("cuDeviceGet", JCudaDriver.cuDeviceGet(context.device, ordinal));
+        int status = JCudaDriver.cuDeviceGet(context.device, ordinal);
+        if (status == CUresult.CUDA_ERROR_INVALID_DEVICE) {
+            throw new InputException("-Dgraft.cuda.device=" + ordinal
+                    + ": there is no such GPU; they count from 0, see nvidia-smi --list-gpus");
+        }
+        check("cuDeviceGet", status);
         check("cuDevicePrimaryCtxRetain", JCudaDriver.cuDevicePrimaryCtxRetain(context.context, context.device));
         return context;
     }
@@ -175,10 +185,14 @@ final class Jcuda {
         check("cuMemFree", JCudaDriver.cuMemFree(new DeviceAddress(address)));
     }
 
-    /** Host memory that the device copies from and to by itself. */
+    /** Host memory that the device copies from and to by itself, or 0 where there is not enough. */
     static long allocatePinned(long bytes) {
         HostAddress address = new HostAddress();
-        check("cuMemHostAlloc", JCudaDriver.cuMemHostAlloc(address, bytes, 0));
+        int status = JCudaDriver.cuMemHostAlloc(address, bytes, 0);
+        if (status == OUT_OF_MEMORY) {
+            return 0;
+        }
+        check("cuMemHostAlloc", status);
         return address.address();
     }
 

@@ -1,6 +1,6 @@
 package dev.graft.cuda.driver;
 
-import dev.graft.engine.EngineFailure;
+import dev.graft.common.InputException;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -17,18 +17,28 @@ final class Staging implements AutoCloseable {
     private final Jcuda.Event[] copied = new Jcuda.Event[BUFFERS];
     private int next;
 
+    /** @throws InputException where the host has no such memory */
     Staging(Jcuda.Stream stream, long capacity) {
         this.stream = stream;
         this.capacity = capacity;
         try {
             for (int i = 0; i < addresses.length; i++) {
-                addresses[i] = Jcuda.allocatePinned(capacity);
+                addresses[i] = allocate(capacity);
                 copied[i] = Jcuda.createEvent();
             }
-        } catch (EngineFailure e) {
+        } catch (RuntimeException e) {
             close();
             throw e;
         }
+    }
+
+    private static long allocate(long bytes) {
+        long address = Jcuda.allocatePinned(bytes);
+        if (address == 0) {
+            throw new InputException("out of pinned host memory: " + bytes
+                    + " bytes asked for; end other programs, or raise the limit of locked memory (ulimit -l)");
+        }
+        return address;
     }
 
     /** Bytes of a buffer. */

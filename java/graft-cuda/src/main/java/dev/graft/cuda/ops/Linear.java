@@ -7,8 +7,10 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -76,9 +78,11 @@ public final class Linear {
         if (borders.width() == 0 || x.border() < borders.width()) {
             return false;
         }
+        Set<FrozenMatrix> written = new HashSet<>();
         for (Projection p : projections) {
             FrozenMatrix matrix = FrozenMatrix.of(p.weight());
-            if (borders.has(p) && (matrix == null || matrix.border() < borders.width())) {
+            // a weight that two projections share has one border for two adapters
+            if (borders.has(p) && (matrix == null || matrix.border() < borders.width() || !written.add(matrix))) {
                 return false;
             }
         }

@@ -1,0 +1,38 @@
+package dev.graft.benchmarks.results;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class GpuResultsTest {
+    @Test
+    void aTableForEachSection() {
+        List<Section> sections = Samples.sections("gpu.json");
+        assertThat(sections)
+                .extracting(section -> section.table().lines().getLast())
+                .containsExactly(
+                        "| llama3.1-8b | 2 x 4096 | 16 | 64 | 17000 | 482 ms | 500 | 42.00 GiB |",
+                        "| o | BF16 | 16 | 8192 | backward | 352 µs, 700 TFLOP/s | 1.010 | 1.080 | 1.307 |",
+                        "| attention_forward | 2 x 4096 | 1.50 ms | 400 TFLOP/s | 50.0 % |",
+                        "| o | BF16 | 16 | 1.00 / 1.01 | 1.31 / 1.40 | - / - | 1.14 / - |",
+                        "| llama3.1-8b | 2 x 4096 | 1 x 4096 | 64 | 1.36 | - |");
+    }
+
+    @Test
+    void whatFailedIsSaidBelowEveryTable() {
+        for (Section section : Samples.sections("gpu.json")) {
+            assertThat(section.notes())
+                    .containsExactly(
+                            "2026-01-02, A GPU (sm_90), driver CUDA 13.0, cuBLAS 12.6, `scripts/gpu-verify`, `gpu.json`",
+                            "conformance did not pass",
+                            "training failed: out of memory");
+        }
+    }
+
+    @Test
+    void sectionsThatWereNotMeasuredHaveNoTable() {
+        ResultFile file = Samples.file("a.json", "{\"environment\": {\"gpu\": \"A GPU\"}}");
+        assertThat(Samples.kind(file).sections(List.of(file))).isEmpty();
+    }
+}
