@@ -28,7 +28,16 @@ final class GpuResults implements ResultKind {
                     layers(file),
                     notes);
             add(sections, "Kernels on " + gpu, kernels(file), notes);
-            add(sections, "Graft and PyTorch on " + gpu + ", more than 1 where Graft is better", ratios(file), notes);
+            add(
+                    sections,
+                    "LoRA linear layers on " + gpu + ", PyTorch's time over Graft's, forward and backward",
+                    layerRatios(file),
+                    notes);
+            add(
+                    sections,
+                    "Steps on " + gpu + " against transformers and PEFT, more than 1 where Graft is better",
+                    stepRatios(file),
+                    notes);
         }
         return sections;
     }
@@ -122,10 +131,51 @@ final class GpuResults implements ResultKind {
         return table;
     }
 
-    private static MarkdownTable ratios(ResultFile file) {
-        MarkdownTable table = MarkdownTable.of("what", "ratio");
-        for (JsonNode ratio : file.json().path("ratios")) {
-            table.row(file.need(ratio, "what").asText(), Figures.ratio(file.number(ratio, "ratio")));
+    private static MarkdownTable layerRatios(ResultFile file) {
+        MarkdownTable table = MarkdownTable.of(
+                "layer",
+                "dtype",
+                "rank",
+                "frozen alone",
+                "against PEFT",
+                "against PEFT, autocast",
+                "against Unsloth's way");
+        JsonNode ratios = file.json().path("ratios");
+        for (JsonNode layer : ratios.path("lora_linear")) {
+            JsonNode against = file.need(layer, "against");
+            table.row(
+                    layer.path("shape").asText(),
+                    layer.path("dtype").asText(),
+                    layer.path("rank").asText(),
+                    passes(file.need(layer, "frozen")),
+                    passes(against.path("peft")),
+                    passes(against.path("peft_autocast")),
+                    passes(against.path("unsloth")));
+        }
+        if (ratios.has("attention")) {
+            table.row("attention, against SDPA", "BF16", "", passes(ratios.path("attention")), "", "", "");
+        }
+        return table;
+    }
+
+    private static String passes(JsonNode ratios) {
+        return ratioOrNone(ratios.path(FORWARD)) + " / " + ratioOrNone(ratios.path(BACKWARD));
+    }
+
+    private static String ratioOrNone(JsonNode ratio) {
+        return ratio.isNumber() ? Figures.ratio(ratio.asDouble()) : "-";
+    }
+
+    private static MarkdownTable stepRatios(ResultFile file) {
+        MarkdownTable table = MarkdownTable.of("shape", "batch x tokens", "PyTorch's", "border", "tokens/s", "memory");
+        for (JsonNode step : file.json().path("ratios").path("step")) {
+            table.row(
+                    step.path("shape").asText(),
+                    step.path("batch").asText(),
+                    step.path("torch_batch").asText(),
+                    step.path("border").asText(),
+                    Figures.ratio(file.number(step, "tokens_per_second")),
+                    ratioOrNone(step.path("memory")));
         }
         return table;
     }

@@ -1,0 +1,217 @@
+package dev.graft.benchmarks.gpu;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** The JSON file for reading: a line or two a section. */
+final class Table {
+    private static final int MOST_FAILURES = 10;
+
+    private final JsonNode report;
+    private final List<String> lines = new ArrayList<>();
+
+    Table(JsonNode report) {
+        this.report = report;
+    }
+
+    List<String> lines() {
+        JsonNode environment = report.path("environment");
+        line(
+                "%s: %s",
+                environment.path("engine").asText(),
+                environment.path("description").asText());
+        for (var section : report.properties()) {
+            if (section.getValue().has("error")) {
+                line(
+                        "%s FAILED: %s",
+                        section.getKey(), section.getValue().path("error").asText());
+            }
+        }
+        conformance(report.path("conformance"));
+        training(report.path("training"));
+        kernels(report.path("kernels"));
+        layers(report.path("lora_linear"));
+        steps(report.path("step"));
+        ratios(report.path("ratios"));
+        sanitize(report.path("sanitize"));
+        return lines;
+    }
+
+    private void conformance(JsonNode section) {
+        if (!section.has("succeeded")) {
+            return;
+        }
+        line(
+                "conformance: %d passed, %d failed, %d skipped in %.0f s",
+                section.path("succeeded").asLong(),
+                section.path("failed").asLong(),
+                section.path("skipped").asLong(),
+                section.path("seconds").asDouble());
+        JsonNode failures = section.path("failures");
+        for (int i = 0; i < Math.min(MOST_FAILURES, failures.size()); i++) {
+            line(
+                    "  FAILED %s: %s",
+                    failures.path(i).path("test").asText(),
+                    failures.path(i).path("message").asText());
+        }
+        if (failures.size() > MOST_FAILURES) {
+            line("  and others, which the file names");
+        }
+        section.path("skip_reasons").forEach(reason -> line("  skipped: %s", reason.asText()));
+    }
+
+    private void training(JsonNode section) {
+        for (JsonNode outcome : section.path("outcomes")) {
+            line(
+                    "training %s: loss %.4f to %.4f, %s bits when run again, W0 %s%s",
+                    outcome.path("precision").asText(),
+                    outcome.path("first_loss").asDouble(),
+                    outcome.path("last_loss").asDouble(),
+                    outcome.path("same_bits").asBoolean() ? "same" : "OTHER",
+                    outcome.path("frozen_unchanged").asBoolean() ? "unchanged" : "CHANGED",
+                    outcome.has("loss_difference")
+                            ? text(
+                                    ", %.1e from the CPU's f32 losses",
+                                    outcome.path("loss_difference").asDouble())
+                            : "");
+        }
+    }
+
+    private void kernels(JsonNode section) {
+        if (!section.has("ceilings")) {
+            return;
+        }
+        JsonNode ceilings = section.path("ceilings");
+        line(
+                "ceilings: copy %.0f GB/s, bf16 product %.0f TFLOP/s",
+                ceilings.path("copy_gb_s").asDouble(),
+                ceilings.path("gemm_tflops").asDouble());
+        line("%-20s %-42s %10s %8s %9s", "operation", "size", "ms", "GB/s|TF", "of floor");
+        for (JsonNode kernel : section.path("kernels")) {
+            line(
+                    "%-20s %-42s %10.4f %8.0f %8.0f%%",
+                    kernel.path("op").asText(),
+                    kernel.path("shape").asText(),
+                    kernel.path("ms").asDouble(),
+                    kernel.path(kernel.has("gb_s") ? "gb_s" : "tflops").asDouble(),
+                    100 * kernel.path("of_floor").asDouble());
+        }
+    }
+
+    private void layers(JsonNode section) {
+        if (!section.has("layers")) {
+            return;
+        }
+        line(
+                "%-18s %16s %16s %16s %16s %10s",
+                "LoRA linear", "frozen ms", "its layout alone", "bordered", "plain", "max error");
+        for (JsonNode layer : section.path("layers")) {
+            double worst = 0;
+            for (String way : List.of("bordered", "plain")) {
+                for (JsonNode error : layer.path(way).path("errors")) {
+                    worst = Math.max(worst, error.asDouble());
+                }
+            }
+            line(
+                    "%-18s %16s %16s %16s %16s %10.1e",
+                    layer.path("shape").asText() + " " + layer.path("dtype").asText() + " r"
+                            + layer.path("rank").asText(),
+                    pair(layer.path("frozen"), "ms"),
+                    pair(layer.path("frozen_bordered"), "ratio"),
+                    pair(layer.path("bordered"), "ratio"),
+                    pair(layer.path("plain"), "ratio"),
+                    worst);
+        }
+    }
+
+    /** Forward and backward. */
+    private static String pair(JsonNode way, String field) {
+        return text(
+                "%.3f %.3f",
+                way.path("forward").path(field).asDouble(),
+                way.path("backward").path(field).asDouble());
+    }
+
+    private void steps(JsonNode section) {
+        for (JsonNode step : section.path("steps")) {
+            line(
+                    "step of %s, %d x %d, rank %d, border %d: %.0f tokens/s, %.1f ms, %.0f TFLOP/s, %.1f MiB planned, %.1f used",
+                    step.path("shape").asText(),
+                    step.path("batch").asInt(),
+                    step.path("seq").asInt(),
+                    step.path("rank").asInt(),
+                    step.path("border").asInt(),
+                    step.path("tokens_per_second").asDouble(),
+                    step.path("step_ms").asDouble(),
+                    step.path("tflops").asDouble(),
+                    step.path("plan_bytes").asDouble() / 0x1p20,
+                    step.path("used_bytes").asDouble() / 0x1p20);
+        }
+        section.path("left_out")
+                .forEach(step -> line(
+                        "step of %s: %s",
+                        step.path("shape").asText(), step.path("reason").asText()));
+    }
+
+    private void ratios(JsonNode ratios) {
+        JsonNode layers = ratios.path("lora_linear");
+        if (!layers.isEmpty()) {
+            line("%-18s %13s %13s %13s %13s", "PyTorch / Graft", "frozen", "PEFT", "PEFT autocast", "Unsloth's way");
+        }
+        for (JsonNode layer : layers) {
+            JsonNode against = layer.path("against");
+            line(
+                    "%-18s %13s %13s %13s %13s",
+                    layer.path("shape").asText() + " " + layer.path("dtype").asText() + " r"
+                            + layer.path("rank").asText(),
+                    passes(layer.path("frozen")),
+                    passes(against.path("peft")),
+                    passes(against.path("peft_autocast")),
+                    passes(against.path("unsloth")));
+        }
+        if (ratios.has("attention")) {
+            line("PyTorch / Graft, attention: %s", passes(ratios.path("attention")));
+        }
+        for (JsonNode step : ratios.path("step")) {
+            line(
+                    "PyTorch / Graft, step of %s, %s against PyTorch's %s, border %d: time a token %s, memory %s",
+                    step.path("shape").asText(),
+                    step.path("batch").asText(),
+                    step.path("torch_batch").asText(),
+                    step.path("border").asInt(),
+                    ratio(step.path("tokens_per_second")),
+                    ratio(step.path("memory")));
+        }
+    }
+
+    /** Forward and backward. */
+    private static String passes(JsonNode ratios) {
+        return ratio(ratios.path("forward")) + " " + ratio(ratios.path("backward"));
+    }
+
+    private static String ratio(JsonNode ratio) {
+        return ratio.isNumber() ? text("%.2f", ratio.asDouble()) : "-";
+    }
+
+    private void sanitize(JsonNode section) {
+        for (JsonNode finding : section.path("findings")) {
+            JsonNode findings = finding.path("lines");
+            line(
+                    "compute-sanitizer %s: %s in %.0f s: %s",
+                    finding.path("tool").asText(),
+                    finding.path("passed").asBoolean() ? "clean" : "FAILED",
+                    finding.path("seconds").asDouble(),
+                    findings.path(findings.size() - 1).asText());
+        }
+    }
+
+    private void line(String format, Object... values) {
+        lines.add(text(format, values));
+    }
+
+    private static String text(String format, Object... values) {
+        return String.format(Locale.ROOT, format, values);
+    }
+}
