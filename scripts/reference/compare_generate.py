@@ -22,10 +22,12 @@ def precisions(text):
     return names
 
 
-def count(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+def at_least(least):
+    def number(text):
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return int(text)
+
     return number
 
 
@@ -33,11 +35,11 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="compare-generate")
     parser.add_argument("--shape", default="smollm2-135m", choices=SHAPES)
     parser.add_argument("--precision", type=precisions, default="f32,bf16")
-    parser.add_argument("--rank", type=count, default=16)
-    parser.add_argument("--prompt-tokens", type=count, default=64)
-    parser.add_argument("--new-tokens", type=count, default=128)
-    parser.add_argument("--rounds", type=count, default=3)
-    parser.add_argument("--threads", type=count)
+    parser.add_argument("--rank", type=at_least(1), default=16)
+    parser.add_argument("--prompt-tokens", type=at_least(1), default=64)
+    parser.add_argument("--new-tokens", type=at_least(2), default=128)
+    parser.add_argument("--rounds", type=at_least(1), default=3)
+    parser.add_argument("--threads", type=at_least(1))
     return parser.parse_args(arguments)
 
 

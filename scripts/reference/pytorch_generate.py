@@ -62,13 +62,16 @@ def main():
             streamer=clock,
         )
     times = clock.times[1:]
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    # of the later half, when all is warm; as `graft generate` takes it
+    warm = gaps[max(0, len(times) // 2 - 1) :]
     print(
         json.dumps(
             {
                 "ids": output[0, prompt.shape[1] :].tolist(),
                 "tokens_per_second": len(times) / (times[-1] - start),
                 "first_token_ms": (times[0] - start) * 1000,
-                "token_ms": statistics.median(b - a for a, b in zip(times, times[1:])) * 1000,
+                "token_ms": statistics.median(warm) * 1000,
                 "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "torch": torch.__version__,
                 "transformers": transformers.__version__,

@@ -48,6 +48,7 @@ final class PlotWriter {
                         plot.style() == Plot.Style.LINES
                                 ? CategorySeries.CategorySeriesRenderStyle.Line
                                 : CategorySeries.CategorySeriesRenderStyle.Bar)
+                .setOverlapped(plot.style() == Plot.Style.LINES)
                 .setSeriesColors(COLOURS)
                 .setLegendPosition(Styler.LegendPosition.OutsideS)
                 .setLegendLayout(Styler.LegendLayout.Horizontal)

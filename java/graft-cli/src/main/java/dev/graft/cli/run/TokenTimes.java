@@ -47,12 +47,12 @@ public final class TokenTimes {
         return count == 0 ? OptionalDouble.empty() : OptionalDouble.of(1e-6 * (times[0] - start));
     }
 
-    /** The median time of the tokens after the first: what a token costs once all is warm. Empty where there are none. */
+    /** The median time of a token of the later half: what one costs once all is warm. Empty where the first is the only one. */
     public OptionalDouble tokenMillis() {
         if (count < 2) {
             return OptionalDouble.empty();
         }
-        long[] sorted = IntStream.range(1, count)
+        long[] sorted = IntStream.range(Math.max(1, count / 2), count)
                 .mapToLong(i -> times[i] - times[i - 1])
                 .sorted()
                 .toArray();

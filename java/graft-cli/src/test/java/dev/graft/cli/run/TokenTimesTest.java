@@ -19,12 +19,13 @@ class TokenTimesTest {
     }
 
     @Test
-    void firstTokenStandsApartFromTheMedianOfTheOthers() {
-        TokenTimes times = after(100, 110, 190, 202);
+    void firstTokenStandsApartFromTheMedianOfTheLaterHalf() {
+        TokenTimes times = after(100, 190, 200, 212);
         assertThat(times.firstTokenMillis()).hasValueCloseTo(100.0, within(1e-9));
-        assertThat(times.tokenMillis()).hasValueCloseTo(12.0, within(1e-9));
-        assertThat(times.tokensPerSecond()).isCloseTo(4 / 0.202, within(1e-9));
-        assertThat(after(100, 110, 130).tokenMillis()).hasValueCloseTo(15.0, within(1e-9));
+        assertThat(times.tokenMillis()).hasValueCloseTo(11.0, within(1e-9));
+        assertThat(times.tokensPerSecond()).isCloseTo(4 / 0.212, within(1e-9));
+        assertThat(after(100, 130, 140, 150, 160, 172, 182).tokenMillis()).hasValueCloseTo(10.0, within(1e-9));
+        assertThat(after(100, 110).tokenMillis()).hasValueCloseTo(10.0, within(1e-9));
     }
 
     @Test
