@@ -69,7 +69,7 @@ class BadInputTest {
                     --eval-every 2        | --eval-data
                     --eval-data nowhere   | nowhere: no such file
                     --init-adapter nowhere| nowhere: no such adapter folder
-                    --engine tpu          | no such engine in this installation; it has auto, cpu
+                    --engine tpu          | no such engine in this installation; it has auto, cuda, cpu, cuda-emulated
                     --threads 0           | --threads 0
                     --learning-rate 1     | see graft train --help
                     --save-evry 1         | did you mean --save-every?
