@@ -5,6 +5,7 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -27,7 +28,20 @@ final class FewRows {
 
     private float[] x = new float[0]; // op(a), row by row
     private float[] sums = new float[0]; // op(a) op(b), row by row
-    private final float[] lanes = new float[STRIP * VL];
+    private final float[] strip = new float[STRIP]; // sums of a strip
+
+    /** Bring the upper half of 2, 4, 8, … lanes down to the lower half, the widest last. */
+    private static final VectorShuffle<Float>[] FOLDS = folds();
+
+    @SuppressWarnings("unchecked")
+    private static VectorShuffle<Float>[] folds() {
+        VectorShuffle<Float>[] folds = new VectorShuffle[Integer.numberOfTrailingZeros(VL)];
+        for (int i = 0; i < folds.length; i++) {
+            int half = 1 << i;
+            folds[i] = VectorShuffle.fromOp(F, lane -> (lane + half) % VL);
+        }
+        return folds;
+    }
 
     void compute(Product product) {
         int m = product.m();
@@ -83,7 +97,7 @@ final class FewRows {
                 dotBf16(segment, b0, b1, b2, b3, i * k, bulk);
             }
             for (int row = j; row < end; row++) {
-                float sum = sumLanes((row - j) * VL);
+                float sum = strip[row - j];
                 long at = b.rowOffset(row);
                 for (int p = bulk; p < k; p++) {
                     sum = Math.fma(x[i * k + p], element(segment, f32, at, p), sum);
@@ -107,7 +121,7 @@ final class FewRows {
             s2 = xp.fma(Rows.loadF32(b, b2 + at), s2);
             s3 = xp.fma(Rows.loadF32(b, b3 + at), s3);
         }
-        storeLanes(s0, s1, s2, s3);
+        sumLanes(s0, s1, s2, s3);
     }
 
     private void dotBf16(MemorySegment b, long b0, long b1, long b2, long b3, int x0, int k) {
@@ -123,24 +137,22 @@ final class FewRows {
             s2 = xp.fma(Rows.loadBf16(b, b2 + at), s2);
             s3 = xp.fma(Rows.loadBf16(b, b3 + at), s3);
         }
-        storeLanes(s0, s1, s2, s3);
-    }
-
-    private void storeLanes(FloatVector s0, FloatVector s1, FloatVector s2, FloatVector s3) {
-        s0.intoArray(lanes, 0);
-        s1.intoArray(lanes, VL);
-        s2.intoArray(lanes, 2 * VL);
-        s3.intoArray(lanes, 3 * VL);
+        sumLanes(s0, s1, s2, s3);
     }
 
     /** In a fixed order: {@code reduceLanes} may add in any, and in another one once the code is compiled. */
-    private float sumLanes(int from) {
-        for (int half = VL / 2; half > 0; half /= 2) {
-            for (int lane = 0; lane < half; lane++) {
-                lanes[from + lane] += lanes[from + lane + half];
-            }
+    private void sumLanes(FloatVector s0, FloatVector s1, FloatVector s2, FloatVector s3) {
+        for (int i = FOLDS.length - 1; i >= 0; i--) {
+            VectorShuffle<Float> fold = FOLDS[i];
+            s0 = s0.add(s0.rearrange(fold));
+            s1 = s1.add(s1.rearrange(fold));
+            s2 = s2.add(s2.rearrange(fold));
+            s3 = s3.add(s3.rearrange(fold));
         }
-        return lanes[from];
+        strip[0] = s0.lane(0);
+        strip[1] = s1.lane(0);
+        strip[2] = s2.lane(0);
+        strip[3] = s3.lane(0);
     }
 
     /** Columns j to j + 4 vectors (or fewer) of the result: rows of b, each times its element of a. */
