@@ -4,6 +4,7 @@ import dev.graft.tensor.BFloat16;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
@@ -26,6 +27,14 @@ final class FewRows {
     private static final int VL = F.length();
     private static final int STRIP = 4; // rows, or vectors of columns, of b at a time: as many independent sums
 
+    /**
+     * All of this machine's memory. Frozen weights are mapped files, adapters are not: two classes of segments, between which code
+     * compiled for both chooses at every load, at half the speed. By address there is one.
+     */
+    private static final MemorySegment ALL_MEMORY = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+    private MemorySegment memory = ALL_MEMORY; // where b lies
+    private long origin; // of b's memory in it
     private float[] x = new float[0]; // op(a), row by row
     private float[] sums = new float[0]; // op(a) op(b), row by row
     private final float[] strip = new float[STRIP]; // sums of a strip
@@ -47,6 +56,7 @@ final class FewRows {
         int m = product.m();
         int n = product.n();
         readA(product);
+        locate(product.b());
         if (sums.length < m * n) {
             sums = new float[m * n];
         }
@@ -60,6 +70,14 @@ final class FewRows {
         for (int i = 0; i < m; i++) {
             Rows.finish(product, i, 0, n, sums, i * n);
         }
+        Reference.reachabilityFence(product); // memory that a garbage collector frees must outlive the loads
+    }
+
+    private void locate(TensorView b) {
+        MemorySegment segment = HostAddress.segment(b);
+        boolean isNative = segment.isNative();
+        memory = isNative ? ALL_MEMORY : segment;
+        origin = isNative ? HostAddress.of(b) - b.byteOffset() : 0;
     }
 
     private void readA(Product product) {
@@ -84,12 +102,12 @@ final class FewRows {
         int end = Math.min(n, j + STRIP);
         int bulk = F.loopBound(k);
         boolean f32 = b.dtype() == DType.F32;
-        MemorySegment segment = HostAddress.segment(b);
+        MemorySegment segment = memory;
         // a strip that is not full repeats its last row
-        long b0 = b.rowOffset(j);
-        long b1 = b.rowOffset(Math.min(end - 1, j + 1));
-        long b2 = b.rowOffset(Math.min(end - 1, j + 2));
-        long b3 = b.rowOffset(Math.min(end - 1, j + 3));
+        long b0 = origin + b.rowOffset(j);
+        long b1 = origin + b.rowOffset(Math.min(end - 1, j + 1));
+        long b2 = origin + b.rowOffset(Math.min(end - 1, j + 2));
+        long b3 = origin + b.rowOffset(Math.min(end - 1, j + 3));
         for (int i = 0; i < product.m(); i++) {
             if (f32) {
                 dotF32(segment, b0, b1, b2, b3, i * k, bulk);
@@ -98,7 +116,7 @@ final class FewRows {
             }
             for (int row = j; row < end; row++) {
                 float sum = strip[row - j];
-                long at = b.rowOffset(row);
+                long at = origin + b.rowOffset(row);
                 for (int p = bulk; p < k; p++) {
                     sum = Math.fma(x[i * k + p], element(segment, f32, at, p), sum);
                 }
@@ -161,9 +179,9 @@ final class FewRows {
         int n = product.n();
         int k = product.k();
         boolean f32 = b.dtype() == DType.F32;
-        MemorySegment segment = HostAddress.segment(b);
+        MemorySegment segment = memory;
         long size = b.dtype().byteSize();
-        long from = b.byteOffset() + j * size;
+        long from = origin + b.byteOffset() + j * size;
         long step = b.pitch() * size;
         boolean full = n - j >= STRIP * VL;
         int end = full ? j + STRIP * VL : Math.min(n, j + VL);
