@@ -91,11 +91,6 @@ public final class Device implements AutoCloseable {
                 cublas % 100);
     }
 
-    /** 90 for compute capability 9.0. */
-    public int capability() {
-        return capability;
-    }
-
     // ---- memory
 
     /** Device memory that is free, by the driver's word. */

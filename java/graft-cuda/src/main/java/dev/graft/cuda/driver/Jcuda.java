@@ -36,7 +36,6 @@ import jcuda.runtime.cudaStream_t;
 final class Jcuda {
     static final int COMPUTE_CAPABILITY_MAJOR = 75; // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
     static final int COMPUTE_CAPABILITY_MINOR = 76;
-    static final int MULTIPROCESSORS = 16;
 
     private static final String TEMPORARY_FOLDER = "java.io.tmpdir";
     private static final int OUT_OF_MEMORY = CUresult.CUDA_ERROR_OUT_OF_MEMORY;
