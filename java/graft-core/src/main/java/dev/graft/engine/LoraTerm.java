@@ -36,6 +36,18 @@ public record LoraTerm(
      */
     public record Gradients(Tensor a, Tensor b, Tensor hidden) {}
 
+    /**
+     * The gradients, which a backward pass needs.
+     *
+     * @throws IllegalArgumentException where there are none
+     */
+    public Gradients requireGradients() {
+        if (gradients == null) {
+            throw new IllegalArgumentException("linearBackward needs the gradients of its adapters, A " + a);
+        }
+        return gradients;
+    }
+
     /** r. */
     public int rank() {
         return a.rows();

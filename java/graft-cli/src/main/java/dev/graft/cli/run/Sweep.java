@@ -53,7 +53,7 @@ public final class Sweep {
         for (int from = 0; from < points.size(); from += atOnce) {
             results.addAll(train(points.subList(from, Math.min(points.size(), from + atOnce)), onStep));
         }
-        results.sort(Comparator.comparingDouble(result -> Double.isFinite(result.evalLoss) ? result.evalLoss : 1e300));
+        results.sort(Comparator.comparingDouble(Result::evalLoss)); // NaN comes last
         return results;
     }
 

@@ -60,15 +60,6 @@ final class LinearChecks {
         return sameAsY && (p.y().dtype() == x.dtype() || (dx == null && Checks.isF32(p.y())));
     }
 
-    /** A backward pass trains every adapter that it meets. */
-    static void requireGradients(Projection p) {
-        for (LoraTerm term : p.lora()) {
-            if (term.gradients() == null) {
-                throw new IllegalArgumentException("linearBackward needs the gradients of its adapters, A " + term.a());
-            }
-        }
-    }
-
     private static void checkTerm(String operation, TensorView x, Projection p, LoraTerm term) {
         int rows = term.toRow() - term.fromRow();
         Checks.shapes(

@@ -9,6 +9,7 @@ import static dev.graft.engine.check.Checks.sameShape;
 import static dev.graft.engine.check.Checks.shapes;
 
 import dev.graft.engine.AttentionShape;
+import dev.graft.engine.LoraTerm;
 import dev.graft.engine.Projection;
 import dev.graft.engine.Sequences;
 import dev.graft.tensor.DType;
@@ -90,7 +91,7 @@ public final class Operands {
     public static void linearBackward(TensorView x, List<Projection> projections, @Nullable Tensor dx) {
         for (Projection projection : projections) {
             LinearChecks.check("linearBackward", x, projection, dx);
-            LinearChecks.requireGradients(projection);
+            projection.lora().forEach(LoraTerm::requireGradients);
         }
     }
 

@@ -87,7 +87,7 @@ public final class Linear {
             addColumnSums(bench, p.y(), biasGradient);
         }
         for (LoraTerm term : p.lora()) {
-            LoraTerm.Gradients gradients = gradients(term);
+            LoraTerm.Gradients gradients = term.requireGradients();
             int n = term.toRow() - term.fromRow();
             if (n > 0) {
                 Tensor dy = p.y().rows(term.fromRow(), term.toRow());
@@ -122,7 +122,7 @@ public final class Linear {
 
     /** {@code dx += u A} for rows {@code first} to {@code last} of the micro-batch, which lie within the adapter's. */
     private static void inputGradient(Workbench bench, LoraTerm term, int first, int last, Tensor dx) {
-        Tensor u = gradients(term).hidden().rows(first - term.fromRow(), last - term.fromRow());
+        Tensor u = term.requireGradients().hidden().rows(first - term.fromRow(), last - term.fromRow());
         Dropout dropout = activeDropout(term);
         if (dropout == null) {
             bench.matMul.multiply(u, false, term.a(), false, 1, null, null, dx);
@@ -131,14 +131,6 @@ public final class Linear {
             bench.matMul.multiply(u, false, term.a(), false, undropped);
             LoraDropout.backward(bench, dropout, undropped, first, dx);
         }
-    }
-
-    private static LoraTerm.Gradients gradients(LoraTerm term) {
-        LoraTerm.Gradients gradients = term.gradients();
-        if (gradients == null) {
-            throw new IllegalArgumentException("linearBackward needs the gradients of its adapters, A " + term.a());
-        }
-        return gradients;
     }
 
     /** This adapter's rows of x, after dropout. */

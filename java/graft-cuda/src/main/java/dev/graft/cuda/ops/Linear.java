@@ -147,25 +147,47 @@ public final class Linear {
     // ---- backward
 
     public void backward(TensorView x, List<Projection> projections, @Nullable Tensor dx) {
-        for (Projection p : projections) {
+        List<Side> sides = projections.stream().map(p -> Side.of(p, dx != null)).toList();
+        for (Side side : sides) {
+            Projection p = side.projection;
             baseGradients(x, p);
-            boolean joined = dx != null && isBorderedBackward(p);
-            if (joined && !Borders.of(List.of(p)).coverAll(x.rows())) {
-                gpu.zero(Borders.of(List.of(p)).of(p.y()));
+            if (side.joined && !side.borders.coverAll(x.rows())) {
+                gpu.zero(side.borders.of(p.y()));
             }
-            lowRank.shrinkGradient(p, joined);
+            lowRank.shrinkGradient(p, side.borders, side.joined);
         }
-        lowRank.inputFactorGradient(x, projections);
+        lowRank.inputFactorGradient(x, Borders.of(projections));
         if (dx == null) {
             return;
         }
-        if (projections.isEmpty()) {
+        if (sides.isEmpty()) {
             gpu.zero(dx);
         }
         boolean adds = false;
-        for (Projection p : projections) {
-            inputGradient(p, dx, adds);
+        for (Side side : sides) {
+            inputGradient(side, dx, adds);
             adds = true;
+        }
+    }
+
+    /**
+     * A projection on its way back.
+     *
+     * @param borders how its adapters share the border of dy
+     * @param joined whether they take part in the product with W0
+     */
+    private record Side(Projection projection, Borders borders, boolean joined) {
+        static Side of(Projection p, boolean needsInputGradient) {
+            Borders borders = Borders.of(List.of(p));
+            int width = borders.width();
+            FrozenMatrix matrix = FrozenMatrix.of(p.weight());
+            boolean joined = needsInputGradient
+                    && width > 0
+                    && p.y().border() >= width
+                    && matrix != null
+                    && matrix.border() >= width
+                    && borders.slots().stream().map(Borders.Slot::term).noneMatch(LowRank::drops);
+            return new Side(p, borders, joined);
         }
     }
 
@@ -198,34 +220,24 @@ public final class Linear {
         }
     }
 
-    private static boolean isBorderedBackward(Projection p) {
-        int width = Borders.of(List.of(p)).width();
-        FrozenMatrix matrix = FrozenMatrix.of(p.weight());
-        return width > 0
-                && p.y().border() >= width
-                && matrix != null
-                && matrix.border() >= width
-                && Borders.active(p).stream().noneMatch(LowRank::drops);
-    }
-
-    private void inputGradient(Projection p, Tensor dx, boolean adds) {
+    private void inputGradient(Side side, Tensor dx, boolean adds) {
+        Projection p = side.projection;
         Tensor dy = p.y();
-        List<LoraTerm> terms = Borders.active(p);
-        boolean joined = isBorderedBackward(p);
         int inner = dy.cols();
-        if (joined) {
+        if (side.joined) {
             FrozenMatrix matrix = Objects.requireNonNull(FrozenMatrix.of(p.weight()));
-            for (Borders.Slot slot : Borders.of(List.of(p)).slots(p)) {
+            for (Borders.Slot slot : side.borders.slots()) {
                 gpu.convert(
                         slot.term().a(), matrix.below(slot.column(), slot.term().rank()));
-                inner += slot.term().rank();
             }
+            inner += side.borders.width();
         }
         multiply(false, false, dx.rows(), dx.cols(), inner, dy, p.weight(), dx, adds);
-        if (joined) {
+        if (side.joined) {
             return;
         }
-        for (LoraTerm term : terms) {
+        for (Borders.Slot slot : side.borders.slots()) {
+            LoraTerm term = slot.term();
             if (LowRank.drops(term)) {
                 lowRank.expandGradient(dx, term);
             } else {
@@ -236,7 +248,7 @@ public final class Linear {
                         rows.rows(),
                         rows.cols(),
                         term.rank(),
-                        LowRank.gradients(term).hidden(),
+                        term.requireGradients().hidden(),
                         term.a(),
                         rows,
                         true);

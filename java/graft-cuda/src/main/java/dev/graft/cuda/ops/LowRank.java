@@ -51,7 +51,7 @@ final class LowRank {
     }
 
     /** {@code u = s dy B}, and a copy in dy's border, and {@code dB += dyᵀ h}, for the adapters of one projection. */
-    void shrinkGradient(Projection p, boolean bordered) {
+    void shrinkGradient(Projection p, Borders borders, boolean bordered) {
         Tensor dy = p.y();
         Launch launch = () -> gpu.check(
                 gpu.kernels()
@@ -68,16 +68,14 @@ final class LowRank {
                 "linearBackward, shrink",
                 "dy",
                 dy);
-        int column = 0;
-        for (LoraTerm term : Borders.active(p)) {
-            add(term, bordered ? border(dy, column) : Matrix.NONE, launch);
-            column += term.rank();
+        for (Borders.Slot slot : borders.slots()) {
+            add(slot.term(), bordered ? border(dy, slot.column()) : Matrix.NONE, launch);
         }
         flush(launch);
     }
 
     /** {@code dA += uᵀ dropout(x)} for every adapter. */
-    void inputFactorGradient(TensorView x, List<Projection> projections) {
+    void inputFactorGradient(TensorView x, Borders borders) {
         Launch launch = () -> gpu.check(
                 gpu.kernels()
                         .loraInputFactorGradient(
@@ -93,10 +91,8 @@ final class LowRank {
                 "linearBackward, gradient of A",
                 "x",
                 x);
-        for (Projection p : projections) {
-            for (LoraTerm term : Borders.active(p)) {
-                add(term, Matrix.NONE, launch);
-            }
+        for (Borders.Slot slot : borders.slots()) {
+            add(slot.term(), Matrix.NONE, launch);
         }
         flush(launch);
     }
@@ -194,13 +190,5 @@ final class LowRank {
         int threshold = (int) Math.ceil(dropout.probability() * 0x1.0p24);
         float scale = 1 / (1 - dropout.probability());
         return new Mask(dropout.seed(), dropout.step(), dropout.stream(), threshold, scale);
-    }
-
-    static LoraTerm.Gradients gradients(LoraTerm term) {
-        LoraTerm.Gradients gradients = term.gradients();
-        if (gradients == null) {
-            throw new IllegalArgumentException("linearBackward needs the gradients of its adapters, A " + term.a());
-        }
-        return gradients;
     }
 }
