@@ -14,7 +14,7 @@ import java.util.Optional;
  * @param figure the measurement
  * @param holds whether the measurement agrees
  */
-record Claim(String text, String figure, boolean holds) {
+public record Claim(String text, String figure, boolean holds) {
     private static final double SMALL_SHARE = 0.05;
     private static final double POINTS = 2;
     private static final double LATENCY = 1.02;

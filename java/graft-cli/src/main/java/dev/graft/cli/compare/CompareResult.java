@@ -22,7 +22,7 @@ import java.util.List;
  * @param rows the base first
  * @param claims what people say of LoRA, and what came out
  */
-record CompareResult(
+public record CompareResult(
         String task,
         String command,
         String hardware,
@@ -44,7 +44,7 @@ record CompareResult(
         return rows.stream().filter(row -> row.shots() == most).toList();
     }
 
-    ObjectNode json() {
+    public ObjectNode json() {
         ObjectNode json = Json.mapper().createObjectNode();
         json.put("task", task);
         json.put("command", command);
@@ -69,7 +69,7 @@ record CompareResult(
     }
 
     /** Table and claims for a terminal. */
-    List<String> lines() {
+    public List<String> lines() {
         Table table = Table.ofNumbers()
                 .row(
                         "method",

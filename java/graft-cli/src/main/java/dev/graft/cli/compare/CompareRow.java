@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  *     NaN where there is no such text
  * @param tokenMs time of a generated token
  */
-record CompareRow(
+public record CompareRow(
         String method,
         @Nullable Integer rank,
         int shots,
@@ -67,7 +67,7 @@ record CompareRow(
      * @param merged ms a token, the adapter merged into them; null where it cannot be
      * @param separateRatio to the base, the median of pairs measured in turn; mergedRatio likewise
      */
-    record TokenMs(
+    public record TokenMs(
             double separate, @Nullable Double merged, double separateRatio, @Nullable Double mergedRatio) {}
 
     /** Such as {@code lora r8}. */

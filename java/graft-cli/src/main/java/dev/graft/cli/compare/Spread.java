@@ -7,7 +7,7 @@ import java.util.List;
  *
  * @param std the sample's standard deviation, Σ (x - mean)² / (n - 1) under a root; 0 for a single seed
  */
-record Spread(double mean, double std) {
+public record Spread(double mean, double std) {
     static Spread of(List<Double> values) {
         double mean = values.stream().mapToDouble(Double::doubleValue).average().orElse(Double.NaN);
         double squares = values.stream()
