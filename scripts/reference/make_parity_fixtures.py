@@ -107,7 +107,10 @@ def make_rows(case, generator):
 
 
 def adapt(model, lora, generator):
-    """Wraps the model by PEFT and gives B non-zero values, so that A has gradients from the first step."""
+    """Wraps the model by PEFT and gives B non-zero values, so that A has gradients from the first step.
+
+    Modules to save are moved a little away from the base's, so that a reader who takes those shows.
+    """
     model.name_or_path = "model"  # becomes base_model_name_or_path: relative to the case's folder
     adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **lora))
     for name, parameter in adapted.named_parameters():
@@ -115,6 +118,9 @@ def adapt(model, lora, generator):
             noise = torch.randn(parameter.shape, generator=generator)
             with torch.no_grad():
                 parameter.copy_(0.05 * noise if "lora_B" in name else noise * parameter.shape[1] ** -0.5)
+        elif parameter.requires_grad:
+            with torch.no_grad():
+                parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
     return adapted
 
 
@@ -131,7 +137,7 @@ def load_adapted(case_folder, adapter):
 
 def file_name_of(parameter_name):
     """The name that a parameter has in adapter_model.safetensors."""
-    return parameter_name.replace(".default.", ".")
+    return parameter_name.replace(".modules_to_save.default.", ".").replace(".default.", ".")
 
 
 def adapter_tensors(adapted):
@@ -257,7 +263,12 @@ def make_case(case):
         **logits_and_tokens(case, final, rows[0]["input_ids"]),
         "rounding_spread": rounding_spread(folder, rows, flags, metrics, adapter_tensors(final)),
     }
-    expected["merged_eval_loss"] = eval_loss(final.merge_and_unload(), rows, batch_size)
+    saved = [name.removeprefix("base_model.model.") for name in gradients if ".lora_" not in name]
+    if saved:
+        expected["saved_weights"] = saved
+    merged = final.merge_and_unload()
+    if merged.config.tie_word_embeddings == case.config.tie_word_embeddings:
+        expected["merged_eval_loss"] = eval_loss(merged, rows, batch_size)
     (folder / "expected.json").write_text(compact_json(expected) + "\n")
     report(folder, expected)
 

@@ -52,6 +52,8 @@ SIZES = dict(
     rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
 )
 
+SMALL = dict(vocab_size=43, hidden_size=16, intermediate_size=28)
+
 LLAMA3_ROPE = {
     # Head dimension 12: wavelengths 6, 18, 50, 140, ... one below 8 (kept), one between (blended), the rest above 32.
     "rope_type": "llama3",
@@ -231,6 +233,39 @@ CASES = [
         llama(),
         dict(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj", "lm_head"]),
     ),
+    Case(
+        "saved_embeddings",
+        "modules_to_save: embedding and output head of an untied model are trained whole beside LoRA on q and v",
+        llama(**SMALL),
+        dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], modules_to_save=["embed_tokens", "lm_head"]),
+        dict(weight_decay=0.05),
+    ),
+    Case(
+        "saved_norms",
+        "modules_to_save norm: every module whose name ends in it, those of Qwen3's queries and keys too",
+        qwen3(**SMALL, head_dim=10),
+        dict(r=3, lora_alpha=6, target_modules=["gate_proj", "o_proj"], modules_to_save=["norm"]),
+        seed=1,
+    ),
+    Case(
+        "saved_tied",
+        "modules_to_save lm_head of a tied model with ensure_weight_tying: one weight, stored under both names; "
+        "all-linear leaves the saved k_proj, which has a bias, to be trained whole",
+        qwen2(**SMALL, tie_word_embeddings=True),
+        dict(
+            r=3,
+            lora_alpha=6,
+            target_modules="all-linear",
+            modules_to_save=["lm_head", "k_proj"],
+            ensure_weight_tying=True,
+        ),
+    ),
+    Case(
+        "saved_apart",
+        "modules_to_save embed_tokens of a tied model: the head stays what the embedding was",
+        qwen2(**SMALL, tie_word_embeddings=True),
+        dict(r=3, lora_alpha=6, target_modules=["down_proj"], modules_to_save=["embed_tokens"]),
+    ),
 ]
 
 PEFT_FILES = {
@@ -241,6 +276,12 @@ PEFT_FILES = {
         task_type="CAUSAL_LM", r=16, lora_alpha=32, init_lora_weights="gaussian", target_modules=ATTENTION
     ),
     "all_linear": dict(task_type="CAUSAL_LM", r=2, target_modules="all-linear"),
+    "saved": dict(
+        task_type="CAUSAL_LM",
+        r=2,
+        target_modules=["q_proj", "v_proj"],
+        modules_to_save=["model.norm", "layers.1.self_attn.v_proj"],
+    ),
     "patterns": dict(
         task_type="CAUSAL_LM",
         r=4,

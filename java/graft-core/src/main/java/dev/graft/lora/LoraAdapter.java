@@ -1,5 +1,6 @@
 package dev.graft.lora;
 
+import dev.graft.common.InputException;
 import dev.graft.common.RandomFill;
 import dev.graft.common.RandomPurpose;
 import dev.graft.engine.Allocator;
@@ -10,28 +11,52 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** A low-rank adapter: its configuration and the A and B of every adapted layer, all views into one flat buffer. */
+/**
+ * A low-rank adapter: its configuration, the A and B of every adapted layer, and the weights of modules that it trains whole, all
+ * views into one flat buffer.
+ */
 public final class LoraAdapter {
     private final LoraConfig config;
     private final Map<String, LoraModule> modules;
+    private final Map<String, SavedWeight> savedWeights;
     private final FlatParameters parameters;
 
-    private LoraAdapter(LoraConfig config, Map<String, LoraModule> modules, FlatParameters parameters) {
+    private LoraAdapter(
+            LoraConfig config,
+            Map<String, LoraModule> modules,
+            Map<String, SavedWeight> savedWeights,
+            FlatParameters parameters) {
         this.config = config;
         this.modules = modules;
+        this.savedWeights = savedWeights;
         this.parameters = parameters;
     }
 
+    /** As below, without modules that are trained whole. */
+    public static LoraAdapter create(
+            LoraConfig config,
+            List<TargetMatcher.Match> matches,
+            Allocator allocator,
+            Precision precision,
+            boolean training) {
+        return create(config, matches, List.of(), allocator, precision, training);
+    }
+
     /**
-     * An adapter whose A and B are still zero; {@link #initialise} or {@link #setWeights} gives them their start.
+     * An adapter all of whose numbers are still zero: {@link #initialise} and {@link #copyWeights}, or {@link #setWeights}, give
+     * them their start.
      *
+     * @param weights of the base model; the adapter has copies of those that its configuration saves
      * @param training whether gradient buffers are needed
+     * @throws InputException where a module is both adapted and saved
      */
     public static LoraAdapter create(
             LoraConfig config,
             List<TargetMatcher.Match> matches,
+            List<SavableWeight> weights,
             Allocator allocator,
             Precision precision,
             boolean training) {
@@ -49,7 +74,28 @@ public final class LoraAdapter {
                             layout.add(module.name() + ".lora_B.weight", module.out(), match.rank()),
                             modules.size()));
         }
-        return new LoraAdapter(config, modules, new FlatParameters(layout, allocator, precision, training));
+        Map<String, SavedWeight> saved = new LinkedHashMap<>();
+        for (SavableWeight weight : config.modulesToSave().select(weights)) {
+            SavedWeight original = weight.tiedTo() == null ? null : saved.get(weight.tiedTo());
+            saved.put(
+                    weight.name(),
+                    new SavedWeight(
+                            weight,
+                            original == null
+                                    ? layout.add(weight.name(), weight.rows(), weight.cols())
+                                    : original.slot()));
+        }
+        requireApart(modules, saved);
+        return new LoraAdapter(config, modules, saved, new FlatParameters(layout, allocator, precision, training));
+    }
+
+    private static void requireApart(Map<String, LoraModule> modules, Map<String, SavedWeight> saved) {
+        for (String module : modules.keySet()) {
+            if (saved.containsKey(module + ".weight")) {
+                throw new InputException(module + " is adapted and trained whole at once; leave it out of the target "
+                        + "modules (--exclude) or of the modules to save");
+            }
+        }
     }
 
     public LoraConfig config() {
@@ -66,12 +112,22 @@ public final class LoraAdapter {
         return modules.get(name);
     }
 
-    /** All A and B, flat. */
+    /** The weights that are trained whole, in the model's order. */
+    public List<SavedWeight> savedWeights() {
+        return new ArrayList<>(savedWeights.values());
+    }
+
+    /** The weight called {@code name} where it is trained whole; null where the base's is in use. */
+    public @Nullable SavedWeight savedWeight(String name) {
+        return savedWeights.get(name);
+    }
+
+    /** All A and B and saved weights, flat. */
     public FlatParameters parameters() {
         return parameters;
     }
 
-    /** Σ r (d + k): how many numbers are trained. */
+    /** How many numbers are trained: Σ r (d + k), and those of saved weights. */
     public long parameterCount() {
         return parameters.count();
     }
@@ -101,7 +157,17 @@ public final class LoraAdapter {
         };
     }
 
-    /** Sets all A and B; {@code weights} has the values of each slot by its name. */
+    /** Sets the saved weights to the base's; {@code values} knows them by name. */
+    public void copyWeights(Engine engine, Function<String, float[]> values) {
+        for (SavedWeight saved : savedWeights.values()) {
+            if (saved.weight().tiedTo() == null) {
+                engine.upload(values.apply(saved.name()), parameters.value(saved.slot()));
+            }
+        }
+        parameters.refresh(engine);
+    }
+
+    /** Sets everything; {@code weights} has the values of each slot by its name. */
     public void setWeights(Engine engine, Map<String, float[]> weights) {
         for (FlatParameters.Slot slot : parameters.slots()) {
             float[] values = weights.get(slot.name());

@@ -3,6 +3,7 @@ package dev.graft.lora;
 import dev.graft.common.InputException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param alphaPattern alphas likewise
  * @param rsLora scale by α / √r instead (Kalajdzievski, 2023)
  * @param init how A starts
+ * @param modulesToSave what is trained whole beside
  */
 public record LoraConfig(
         int rank,
@@ -32,7 +34,8 @@ public record LoraConfig(
         Map<String, Integer> rankPattern,
         Map<String, Double> alphaPattern,
         boolean rsLora,
-        AdapterInit init) {
+        AdapterInit init,
+        ModulesToSave modulesToSave) {
 
     public LoraConfig {
         checkRank(rank, "--rank");
@@ -81,12 +84,14 @@ public record LoraConfig(
 
     /** The same adapter with another rank and alpha. */
     public LoraConfig withRank(int newRank, double newAlpha) {
-        return new LoraConfig(newRank, newAlpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+        return new LoraConfig(
+                newRank, newAlpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, modulesToSave);
     }
 
     /** The same adapter with another dropout. */
     public LoraConfig withDropout(double newDropout) {
-        return new LoraConfig(rank, alpha, newDropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+        return new LoraConfig(
+                rank, alpha, newDropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, modulesToSave);
     }
 
     public static Builder builder() {
@@ -104,6 +109,7 @@ public record LoraConfig(
         private final Map<String, Double> alphaPattern = new LinkedHashMap<>();
         private boolean rsLora;
         private AdapterInit init = AdapterInit.GAUSSIAN;
+        private ModulesToSave modulesToSave = ModulesToSave.NONE;
 
         private Builder() {}
 
@@ -158,8 +164,19 @@ public record LoraConfig(
             return this;
         }
 
+        /** Modules that are trained whole, by the ends of their names, such as {@code lm_head}; see {@link ModulesToSave}. */
+        public Builder modulesToSave(String... names) {
+            return modulesToSave(new ModulesToSave(List.of(names), false));
+        }
+
+        public Builder modulesToSave(ModulesToSave value) {
+            modulesToSave = value;
+            return this;
+        }
+
         public LoraConfig build() {
-            return new LoraConfig(rank, alpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+            return new LoraConfig(
+                    rank, alpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, modulesToSave);
         }
     }
 }

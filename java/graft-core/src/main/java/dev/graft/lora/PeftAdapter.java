@@ -14,22 +14,27 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A LoRA adapter on disk, as PEFT writes and reads it: {@code adapter_config.json} and {@code adapter_model.safetensors} with keys
- * {@code base_model.model.<module>.lora_A.weight} [r, in] and {@code .lora_B.weight} [out, r].
+ * {@code base_model.model.<module>.lora_A.weight} [r, in] and {@code .lora_B.weight} [out, r], and {@code base_model.model.<weight>}
+ * for weights that are trained whole.
  *
  * @param folder where it was read from
  * @param config its configuration
- * @param weights A and B in float32, by {@code <module>.lora_A.weight} and {@code .lora_B.weight}
- * @param shapes of the weights: rows, columns
+ * @param weights A and B in float32, by {@code <module>.lora_A.weight} and {@code .lora_B.weight}, and weights trained whole by
+ *     their own names
+ * @param shapes of the weights: rows, columns; of a vector its length
  * @param baseModel {@code base_model_name_or_path}; null where the file has none
  * @param baseFingerprint of the checkpoint it was trained on; null for adapters that other tools wrote
  */
@@ -66,9 +71,8 @@ public record PeftAdapter(
                 if (info.name().endsWith(".base_layer.weight")) {
                     continue;
                 }
-                String name = checkedName(file, info);
-                shapes.put(name, List.of((int) (long) info.shape().get(0), (int)
-                        (long) info.shape().get(1)));
+                String name = checkedName(file, info, configFile.config().modulesToSave());
+                shapes.put(name, info.shape().stream().map(Math::toIntExact).toList());
                 weights.put(
                         name,
                         HostFloats.read(tensors.data(info.name()), info.dtype(), 0, Math.toIntExact(info.elements())));
@@ -78,14 +82,22 @@ public record PeftAdapter(
         return new PeftAdapter(folder, configFile.config(), weights, shapes, configFile.baseModel(), fingerprint);
     }
 
-    private static String checkedName(Path file, TensorInfo info) {
-        boolean isLora = info.name().startsWith(PREFIX)
-                && (info.name().endsWith(A) || info.name().endsWith(B));
-        if (!isLora || info.shape().size() != 2 || !info.dtype().isFloat()) {
+    private static String checkedName(Path file, TensorInfo info, ModulesToSave saved) {
+        boolean isLora = (info.name().endsWith(A) || info.name().endsWith(B))
+                && info.shape().size() == 2;
+        boolean isSaved = !saved.isEmpty() && !isLowRank(info.name());
+        if (!info.name().startsWith(PREFIX)
+                || !(isLora || isSaved)
+                || !info.dtype().isFloat()) {
             throw new InputException(file + ": " + info.name() + " " + info.dtype() + info.shape()
                     + " is not a LoRA A or B matrix; Graft reads plain LoRA adapters");
         }
         return info.name().substring(PREFIX.length());
+    }
+
+    /** Whether a tensor is part of an adapted layer, and not a weight that is trained whole. */
+    private static boolean isLowRank(String name) {
+        return name.contains(".lora_");
     }
 
     private static @Nullable Long readFingerprint(@Nullable String text) {
@@ -110,8 +122,37 @@ public record PeftAdapter(
             expected.put(module.name() + A, List.of(match.rank(), module.in()));
             expected.put(module.name() + B, List.of(module.out(), match.rank()));
         }
-        complain("missing tensors", expected.keySet(), shapes.keySet());
-        complain("tensors that the model has no place for", shapes.keySet(), expected.keySet());
+        requireExactly(expected, true);
+        return matches;
+    }
+
+    /**
+     * Checks that the weights trained whole are those that the configuration means in a model of {@code weights}, and that tied ones
+     * agree.
+     *
+     * @throws InputException naming missing, unexpected or misshapen tensors
+     */
+    public void checkSaved(List<SavableWeight> weights) {
+        List<SavableWeight> saved = config.modulesToSave().select(weights);
+        Map<String, List<Integer>> expected = new LinkedHashMap<>();
+        saved.forEach(weight -> expected.put(weight.name(), weight.shape()));
+        requireExactly(expected, false);
+        for (SavableWeight weight : saved) {
+            String original = weight.tiedTo();
+            if (original != null && !Arrays.equals(this.weights.get(weight.name()), this.weights.get(original))) {
+                throw new InputException(folder + ": " + weight.name() + " and " + original
+                        + " differ, though ensure_weight_tying makes them one");
+            }
+        }
+    }
+
+    /** Holds the tensors of one kind to names and shapes. */
+    private void requireExactly(Map<String, List<Integer>> expected, boolean lowRank) {
+        Set<String> present = shapes.keySet().stream()
+                .filter(name -> isLowRank(name) == lowRank)
+                .collect(Collectors.toCollection(LinkedHashSet::new));
+        complain("missing tensors", expected.keySet(), present);
+        complain("tensors that the model has no place for", present, expected.keySet());
         expected.forEach((name, shape) -> {
             if (!shape.equals(shapes.get(name))) {
                 throw new InputException(
@@ -119,7 +160,6 @@ public record PeftAdapter(
                                 + "; the adapter was trained on another base" + baseHint());
             }
         });
-        return matches;
     }
 
     private void complain(String what, Set<String> wanted, Set<String> present) {
@@ -156,12 +196,19 @@ public record PeftAdapter(
         AtomicFiles.createDirectories(folder);
         try (Arena arena = Arena.ofConfined()) {
             List<SafetensorsWriter.Entry> entries = new ArrayList<>();
-            for (FlatParameters.Slot slot : adapter.parameters().slots()) {
+            stored(adapter).forEach((name, slot) -> {
                 MemorySegment bytes = arena.allocate(4L * slot.size(), 8);
                 HostFloats.write(engine.download(adapter.parameters().value(slot)), bytes, DType.F32, 0);
+                SavedWeight saved = adapter.savedWeight(name);
+                List<Integer> shape = saved == null
+                        ? List.of(slot.rows(), slot.cols())
+                        : saved.weight().shape();
                 entries.add(SafetensorsWriter.Entry.of(
-                        PREFIX + slot.name(), DType.F32, List.of((long) slot.rows(), (long) slot.cols()), bytes));
-            }
+                        PREFIX + name,
+                        DType.F32,
+                        shape.stream().map(Integer::longValue).toList(),
+                        bytes));
+            });
             Map<String, String> metadata = new TreeMap<>();
             metadata.put("format", "pt");
             metadata.put(FINGERPRINT_KEY, HexFormat.of().toHexDigits(baseFingerprint));
@@ -169,5 +216,13 @@ public record PeftAdapter(
         }
         List<String> names = adapter.modules().stream().map(LoraModule::name).toList();
         PeftConfigFile.write(folder.resolve(CONFIG_FILE), adapter.config(), names, baseModel);
+    }
+
+    /** Where each tensor of the file lies: a tied weight is stored twice, under both its names. */
+    private static Map<String, FlatParameters.Slot> stored(LoraAdapter adapter) {
+        Map<String, FlatParameters.Slot> stored = new LinkedHashMap<>();
+        adapter.parameters().slots().forEach(slot -> stored.put(slot.name(), slot));
+        adapter.savedWeights().forEach(saved -> stored.put(saved.name(), saved.slot()));
+        return stored;
     }
 }

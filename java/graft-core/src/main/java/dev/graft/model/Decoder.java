@@ -1,6 +1,7 @@
 package dev.graft.model;
 
 import dev.graft.lora.LinearModule;
+import dev.graft.lora.SavableWeight;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
 import java.util.ArrayList;
@@ -12,7 +13,9 @@ import org.jspecify.annotations.Nullable;
  * itself: {@link DecoderPass} does, on an engine.
  */
 public final class Decoder {
+    static final String EMBEDDING_WEIGHT = "model.embed_tokens.weight";
     private static final String HEAD = "lm_head";
+    static final String HEAD_WEIGHT = HEAD + ".weight";
 
     private final DecoderConfig config;
     private final Weight embedding;
@@ -23,14 +26,14 @@ public final class Decoder {
     /** Takes every weight of {@link WeightShape#of} from {@code source}. */
     public Decoder(DecoderConfig config, WeightSource source) {
         this.config = config;
-        this.embedding = source.weight("model.embed_tokens.weight");
+        this.embedding = source.weight(EMBEDDING_WEIGHT);
         List<DecoderLayer> built = new ArrayList<>(config.layers());
         for (int layer = 0; layer < config.layers(); layer++) {
             built.add(layer(layer, source));
         }
         this.layers = List.copyOf(built);
         this.finalNorm = source.weight("model.norm.weight");
-        this.head = new Linear(HEAD, config.tiedEmbeddings() ? embedding : source.weight(HEAD + ".weight"), null);
+        this.head = new Linear(HEAD, source.head(config), null);
     }
 
     private DecoderLayer layer(int index, WeightSource source) {
@@ -81,6 +84,24 @@ public final class Decoder {
         }
         modules.add(new LinearModule(HEAD, config.vocabSize(), config.hiddenSize(), true));
         return modules;
+    }
+
+    /** The weights that an adapter can train whole; a tied head is one, though the checkpoint has it only once. */
+    public List<SavableWeight> savableWeights() {
+        return savableWeights(config);
+    }
+
+    /** As {@link #savableWeights()}, known from the configuration alone. */
+    public static List<SavableWeight> savableWeights(DecoderConfig config) {
+        List<SavableWeight> weights = new ArrayList<>();
+        for (WeightShape shape : WeightShape.of(config)) {
+            weights.add(new SavableWeight(shape.name(), shape.rows(), shape.cols(), shape.isVector(), null));
+        }
+        if (config.tiedEmbeddings()) {
+            weights.add(
+                    new SavableWeight(HEAD_WEIGHT, config.vocabSize(), config.hiddenSize(), false, EMBEDDING_WEIGHT));
+        }
+        return weights;
     }
 
     Weight embedding() {

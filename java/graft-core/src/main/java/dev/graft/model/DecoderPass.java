@@ -102,8 +102,8 @@ public final class DecoderPass {
     }
 
     private void backward(BatchContext context, LoraPass lora) {
-        boolean wholeModel = decoder.embedding().isTrainable();
-        int lowest = wholeModel ? -1 : lowestTrainedBlock(context, lora);
+        // the embedding is below all blocks
+        int lowest = decoder.embedding().isTrainable() ? -1 : lowestTrainedBlock(context, lora);
         for (int layer = decoder.layers().size() - 1; layer >= 0; layer--) {
             int attentionBlock = 2 * layer;
             int mlpBlock = attentionBlock + 1;

@@ -118,7 +118,13 @@ final class LayerPass {
         return trains(layer.query())
                 || trains(layer.key())
                 || trains(layer.value())
+                || isTrainable(layer.queryNorm())
+                || isTrainable(layer.keyNorm())
                 || layer.inputNorm().isTrainable();
+    }
+
+    private static boolean isTrainable(@Nullable Weight weight) {
+        return weight != null && weight.isTrainable();
     }
 
     private boolean trains(Linear linear) {

@@ -14,14 +14,21 @@ import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
-/** A frozen model with one adapter attached. */
+/**
+ * A frozen model with one adapter attached. Where the adapter trains modules whole, the decoder has the adapter's weights in place
+ * of the base's.
+ */
 public final class LoraModel implements Trainable {
     private final PretrainedModel base;
     private final LoraAdapter adapter;
+    private final Decoder decoder;
 
     LoraModel(PretrainedModel base, LoraAdapter adapter) {
         this.base = base;
         this.adapter = adapter;
+        this.decoder = adapter.savedWeights().isEmpty()
+                ? base.decoder()
+                : new Decoder(base.config(), new AdaptedWeights(base.weights(), adapter));
     }
 
     public PretrainedModel base() {
@@ -44,7 +51,7 @@ public final class LoraModel implements Trainable {
 
     @Override
     public Decoder decoder() {
-        return base.decoder();
+        return decoder;
     }
 
     @Override
@@ -76,6 +83,9 @@ public final class LoraModel implements Trainable {
         identity.put("rank_pattern", config.rankPattern().toString());
         identity.put("alpha_pattern", config.alphaPattern().toString());
         identity.put("rslora", String.valueOf(config.rsLora()));
+        identity.put("modules_to_save", config.modulesToSave().names().toString());
+        identity.put(
+                "ensure_weight_tying", String.valueOf(config.modulesToSave().keepTies()));
         return identity;
     }
 

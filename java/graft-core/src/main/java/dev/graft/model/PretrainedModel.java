@@ -6,13 +6,16 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
 import dev.graft.io.Checkpoint;
+import dev.graft.io.TensorInfo;
 import dev.graft.io.TensorStore;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.LoraPass;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.Fingerprint;
+import dev.graft.tensor.HostFloats;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -158,12 +161,13 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     }
 
     /**
-     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero.
+     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero, modules to save as the base has them.
      *
-     * @throws InputException where a target pattern matches nothing
+     * @throws InputException where a target pattern or a module to save matches nothing
      */
     public LoraModel attach(LoraConfig config, long seed) {
         LoraAdapter adapter = newAdapter(config, workspace, true);
+        adapter.copyWeights(engine, this::storedWeight);
         adapter.initialise(engine, seed);
         return new LoraModel(this, adapter);
     }
@@ -179,16 +183,34 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
 
     /** As {@link #attach(PeftAdapter, boolean)}, with another dropout than the saved one. */
     public LoraModel attach(PeftAdapter saved, LoraConfig config, boolean training) {
-        LoraAdapter adapter =
-                LoraAdapter.create(config, saved.matches(decoder.linearModules()), workspace, precision, training);
+        List<SavableWeight> weights = decoder.savableWeights();
+        saved.checkSaved(weights);
+        LoraAdapter adapter = LoraAdapter.create(
+                config, saved.matches(decoder.linearModules()), weights, workspace, precision, training);
         adapter.setWeights(engine, saved.weights());
         return new LoraModel(this, adapter);
     }
 
     /** An adapter of this model's shape, not yet initialised, from any allocator: also a planning one. */
     public LoraAdapter newAdapter(LoraConfig config, Allocator allocator, boolean training) {
+        List<SavableWeight> weights = decoder.savableWeights();
+        config.modulesToSave().requireFound(weights);
         return LoraAdapter.create(
-                config, TargetMatcher.match(config, decoder.linearModules()), allocator, precision, training);
+                config, TargetMatcher.match(config, decoder.linearModules()), weights, allocator, precision, training);
+    }
+
+    /** A weight in float32, as the checkpoint has it; of a tied head the embedding. */
+    private float[] storedWeight(String name) {
+        String own = config().tiedEmbeddings() && name.equals(Decoder.HEAD_WEIGHT) ? Decoder.EMBEDDING_WEIGHT : name;
+        if (checkpoint == null) {
+            return engine.download(weights.weight(own).value());
+        }
+        TensorInfo info = checkpoint.info(own);
+        return HostFloats.read(checkpoint.data(own), info.dtype(), 0, Math.toIntExact(info.elements()));
+    }
+
+    WeightSource weights() {
+        return weights;
     }
 
     @Override

@@ -79,6 +79,13 @@ public final class JointTrainer implements AutoCloseable {
         if (members.isEmpty()) {
             throw new IllegalArgumentException("no adapter to train");
         }
+        boolean saves = members.stream()
+                .anyMatch(member -> !member.model().adapter().savedWeights().isEmpty());
+        if (saves && members.size() > 1) {
+            throw new InputException(
+                    "adapters with modules to save cannot be trained together: each has whole weights of"
+                            + " its own for the same rows; train one at a time (--at-once 1)");
+        }
         TrainConfig first = members.getFirst().config();
         for (Member member : members) {
             TrainConfig config = member.config();

@@ -1,7 +1,9 @@
 package dev.graft.train;
 
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
+import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.WeightShape;
 import java.util.List;
@@ -18,13 +20,24 @@ public sealed interface Method {
      * @param matches the layers that it adapts
      */
     record Lora(LoraConfig config, List<TargetMatcher.Match> matches) implements Method {
-        /** Σ r (d + k). */
+        /** Σ r (d + k), and the numbers of modules that are trained whole. */
         @Override
         public long trainableCount(DecoderConfig model) {
-            return matches.stream()
+            long lowRank = matches.stream()
                     .mapToLong(match -> (long) match.rank()
                             * (match.module().in() + match.module().out()))
                     .sum();
+            return lowRank
+                    + savedWeights(model).stream()
+                            .mapToLong(SavableWeight::size)
+                            .sum();
+        }
+
+        /** The weights that are trained whole, each once. */
+        public List<SavableWeight> savedWeights(DecoderConfig model) {
+            return config.modulesToSave().select(Decoder.savableWeights(model)).stream()
+                    .filter(weight -> weight.tiedTo() == null)
+                    .toList();
         }
 
         public int maxRank() {

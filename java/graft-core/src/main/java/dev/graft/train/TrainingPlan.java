@@ -10,6 +10,7 @@ import dev.graft.engine.PlanningAllocator;
 import dev.graft.engine.Precision;
 import dev.graft.io.TensorStore;
 import dev.graft.lora.LoraAdapter;
+import dev.graft.model.Decoder;
 import dev.graft.model.DecoderBuffers;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
@@ -64,11 +65,11 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
         List<LoraAdapter> adapters = new ArrayList<>();
         int batches = 1;
         switch (method) {
-            case Method.Lora lora -> adapters.add(adapter(lora, plan, precision));
+            case Method.Lora lora -> adapters.add(adapter(lora, config, plan, precision));
             case Method.JointLora joint -> {
                 batches = joint.adapters();
                 for (int i = 0; i < joint.adapters(); i++) {
-                    adapters.add(adapter(joint.each(), plan, precision));
+                    adapters.add(adapter(joint.each(), config, plan, precision));
                 }
             }
             case Method.Full full -> optimized(FullModel.parameters(config, plan, precision), plan);
@@ -89,8 +90,9 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
         return new TrainingPlan(frozen, plan.plan().plus(own));
     }
 
-    private static LoraAdapter adapter(Method.Lora lora, Allocator plan, Precision precision) {
-        LoraAdapter adapter = LoraAdapter.create(lora.config(), lora.matches(), plan, precision, true);
+    private static LoraAdapter adapter(Method.Lora lora, DecoderConfig config, Allocator plan, Precision precision) {
+        LoraAdapter adapter = LoraAdapter.create(
+                lora.config(), lora.matches(), Decoder.savableWeights(config), plan, precision, true);
         optimized(adapter.parameters(), plan);
         return adapter;
     }

@@ -14,6 +14,8 @@ import dev.graft.engine.Workspace;
 import dev.graft.io.Json;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
+import dev.graft.model.ConfigReader;
+import dev.graft.model.Decoder;
 import dev.graft.tensor.DType;
 import dev.graft.testing.TinyModels;
 import java.io.IOException;
@@ -60,6 +62,10 @@ class PeftAdapterTest {
         return modules;
     }
 
+    private static List<SavableWeight> weights() {
+        return Decoder.savableWeights(ConfigReader.read(PARITY.resolve("llama_basic/model")));
+    }
+
     private LoraAdapter adapter(LoraConfig config) {
         return adapter(config, TargetMatcher.match(config, modules()));
     }
@@ -93,11 +99,12 @@ class PeftAdapterTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"default", "gaussian", "patterns", "all_linear"})
+    @ValueSource(strings = {"default", "gaussian", "patterns", "all_linear", "saved"})
     void peftsFilesComeOutAsTheyWentIn(String name) throws IOException {
         PeftAdapter read = PeftAdapter.read(PEFT_FILES.resolve(name));
+        read.checkSaved(weights());
         LoraAdapter adapter =
-                LoraAdapter.create(read.config(), read.matches(modules()), workspace, Precision.F32, false);
+                LoraAdapter.create(read.config(), read.matches(modules()), weights(), workspace, Precision.F32, false);
         adapter.setWeights(engine, read.weights());
         PeftAdapter.write(folder, adapter, engine, "example/tiny-llama", FINGERPRINT);
 
@@ -156,7 +163,8 @@ class PeftAdapterTest {
                 "use_dora, true",
                 "bias, |\"all\"|",
                 "bias, |\"lora_only\"|",
-                "modules_to_save, |[\"lm_head\"]|",
+                "modules_to_save, |\"lm_head\"|",
+                "modules_to_save, |[\"lm head\"]|",
                 "lora_bias, true",
                 "fan_in_fan_out, true",
                 "layers_to_transform, |[0, 1]|",
@@ -196,6 +204,7 @@ class PeftAdapterTest {
             case "r" -> value.equals("0") ? "--rank 0" : "r:";
             case "lora_dropout" -> value.equals("1.0") ? "--dropout" : field;
             case "target_modules" -> value.contains("*") ? "target modules" : field;
+            case "modules_to_save" -> value.contains("[") ? "'lm head'" : field;
             default -> field;
         };
         assertThatThrownBy(() -> read(json.toString()))

@@ -52,7 +52,11 @@ class DecoderBuffersTest {
     @EnumSource
     void aTrainingRunTakesWhatItsPlanSays(Precision precision) {
         TinyModels.write(folder, TinyModels.config(Architecture.LLAMA), engine, DType.F32, 1);
-        LoraConfig lora = LoraConfig.builder().rank(3).dropout(0.1).build();
+        LoraConfig lora = LoraConfig.builder()
+                .rank(3)
+                .dropout(0.1)
+                .modulesToSave("lm_head", "input_layernorm")
+                .build();
         TrainConfig training = TrainConfig.builder().batchSize(3).steps(1).build();
         List<Example> data = TinyModels.rows(7, 30, 2);
         long before = engine.availableBytes();

@@ -8,6 +8,7 @@ import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
 import dev.graft.engine.Workspace;
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.ModulesToSave;
 import dev.graft.nn.FlatParameters;
 import dev.graft.nn.FlatParameters.Slot;
 import dev.graft.tensor.DType;
@@ -71,6 +72,49 @@ class FiniteDifferenceTest {
                             .targets(targets)
                             .build(),
                     1);
+            TinyModels.randomise(model.adapter(), engine, 9);
+            check(model);
+        }
+    }
+
+    /** LoRA sits at the top, so that how far down backward goes is the saved weights' own doing. */
+    static Stream<Arguments> saved() {
+        DecoderConfig biased = TinyModels.config(Architecture.LLAMA);
+        DecoderConfig tied = TinyModels.config(Architecture.QWEN2, true, List.of(0, 0));
+        DecoderConfig normed = TinyModels.config(Architecture.QWEN3);
+        return Stream.of(
+                Arguments.of(biased, List.of("embed_tokens"), false),
+                Arguments.of(biased, List.of("lm_head"), false),
+                Arguments.of(biased, List.of("embed_tokens", "lm_head"), false),
+                Arguments.of(tied, List.of("embed_tokens"), false),
+                Arguments.of(tied, List.of("lm_head"), false),
+                Arguments.of(tied, List.of("embed_tokens", "lm_head"), false),
+                Arguments.of(tied, List.of("lm_head"), true),
+                Arguments.of(biased, List.of("model.norm"), false),
+                Arguments.of(biased, List.of("layers.0.input_layernorm"), false),
+                Arguments.of(biased, List.of("layers.0.post_attention_layernorm"), false),
+                Arguments.of(biased, List.of("layers.0.self_attn.q_proj"), false),
+                Arguments.of(biased, List.of("layers.0.self_attn.o_proj"), false),
+                Arguments.of(biased, List.of("layers.0.mlp.down_proj"), false),
+                Arguments.of(biased, List.of("layers.0.mlp"), false),
+                Arguments.of(normed, List.of("layers.0.self_attn.q_norm"), false),
+                Arguments.of(normed, List.of("k_norm"), false),
+                Arguments.of(normed, List.of("norm"), false));
+    }
+
+    @ParameterizedTest
+    @MethodSource("saved")
+    void gradientsOfSavedModules(DecoderConfig config, List<String> modules, boolean keepTies) {
+        TinyModels.write(folder, config, engine, DType.F32, 3);
+        try (PretrainedModel base = PretrainedModel.load(folder, engine, Precision.F32)) {
+            LoraModel model = base.attach(
+                    LoraConfig.builder()
+                            .rank(3)
+                            .targets("layers.1.mlp.down_proj")
+                            .modulesToSave(new ModulesToSave(modules, keepTies))
+                            .build(),
+                    1);
+            assertThat(model.adapter().savedWeights()).hasSizeGreaterThanOrEqualTo(modules.size());
             TinyModels.randomise(model.adapter(), engine, 9);
             check(model);
         }

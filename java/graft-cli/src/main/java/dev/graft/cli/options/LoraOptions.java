@@ -5,6 +5,7 @@ import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LinearModule;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.ModulePattern;
+import dev.graft.lora.ModulesToSave;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.lora.TargetMatcher;
 import java.nio.file.Path;
@@ -60,6 +61,19 @@ final class LoraOptions {
     private @Nullable String init;
 
     @Option(
+            names = "--modules-to-save",
+            paramLabel = "MODULES",
+            description =
+                    "Modules to train whole beside LoRA and to store with the adapter: a comma list of the ends of "
+                            + "their names, such as lm_head,embed_tokens,model.norm.")
+    private @Nullable String modulesToSave;
+
+    @Option(
+            names = "--ensure-weight-tying",
+            description = "Where head and embedding are one weight, keep it one in --modules-to-save.")
+    private boolean ensureWeightTying;
+
+    @Option(
             names = "--init-adapter",
             paramLabel = "DIR",
             description = "Start from this PEFT adapter; its configuration is taken over.")
@@ -97,6 +111,12 @@ final class LoraOptions {
         if (init != null) {
             config.init(AdapterInit.parse(init));
         }
+        if (modulesToSave != null) {
+            config.modulesToSave(ModulesToSave.parse(modulesToSave, ensureWeightTying));
+        } else if (ensureWeightTying) {
+            throw new InputException("--ensure-weight-tying says how --modules-to-save treats lm_head and embed_tokens;"
+                    + " name one of them there");
+        }
         return config.rankPattern(Objects.requireNonNullElse(rankPattern, new LinkedHashMap<>()))
                 .alphaPattern(Objects.requireNonNullElse(alphaPattern, new LinkedHashMap<>()))
                 .build();
@@ -114,6 +134,8 @@ final class LoraOptions {
         flags.put("--alpha-pattern", alphaPattern);
         flags.put("--rslora", rsLora ? true : null);
         flags.put("--init", init);
+        flags.put("--modules-to-save", modulesToSave);
+        flags.put("--ensure-weight-tying", ensureWeightTying ? true : null);
         flags.put("--init-adapter", initAdapter);
         flags.forEach((flag, value) -> {
             if (value != null) {
@@ -134,6 +156,16 @@ final class LoraOptions {
         requireEqual("--rslora", rsLora ? true : null, saved.rsLora());
         requireEqual("--rank-pattern", rankPattern, saved.rankPattern());
         requireEqual("--alpha-pattern", alphaPattern, saved.alphaPattern());
+        requireEqual(
+                "--modules-to-save",
+                modulesToSave == null
+                        ? null
+                        : ModulesToSave.parse(modulesToSave, false).names(),
+                saved.modulesToSave().names());
+        requireEqual(
+                "--ensure-weight-tying",
+                ensureWeightTying ? true : null,
+                saved.modulesToSave().keepTies());
         if (init != null) {
             throw new InputException("--init " + init + ": A and B come from --init-adapter; leave one of the two out");
         }
@@ -142,6 +174,7 @@ final class LoraOptions {
             LoraConfig typed = LoraConfig.builder()
                     .targets(targets == null ? saved.targets() : ModulePattern.parse(targets))
                     .exclude(exclude == null ? saved.exclude() : parse(exclude))
+                    .modulesToSave(saved.modulesToSave())
                     .build();
             if (!names(TargetMatcher.match(typed, modules)).equals(names(start.matches(modules)))) {
                 throw new InputException("--targets and --exclude mean other layers than those of --init-adapter "

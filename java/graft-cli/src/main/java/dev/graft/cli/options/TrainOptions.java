@@ -4,6 +4,7 @@ import dev.graft.common.InputException;
 import dev.graft.lora.LinearModule;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
@@ -127,6 +128,7 @@ public final class TrainOptions {
             case LORA -> {
                 List<LinearModule> modules = Decoder.linearModules(config);
                 LoraConfig adapter = lora.config(start, modules);
+                checkSaved(adapter, start, Decoder.savableWeights(config));
                 yield new Method.Lora(
                         adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
             }
@@ -135,6 +137,14 @@ public final class TrainOptions {
                 yield new Method.Full();
             }
         };
+    }
+
+    private static void checkSaved(LoraConfig adapter, @Nullable PeftAdapter start, List<SavableWeight> weights) {
+        if (start == null) {
+            adapter.modulesToSave().requireFound(weights);
+        } else {
+            start.checkSaved(weights);
+        }
     }
 
     private double learningRate() {

@@ -6,7 +6,9 @@ import dev.graft.cli.console.Units;
 import dev.graft.io.Json;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.ModulePattern;
+import dev.graft.lora.ModulesToSave;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.SavableWeight;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
@@ -42,6 +44,7 @@ public record AdapterFacts(
         DecoderConfig base = found == null ? null : ConfigReader.read(found);
         if (base != null) {
             adapter.matches(Decoder.linearModules(base));
+            adapter.checkSaved(Decoder.savableWeights(base));
         }
         return new AdapterFacts(adapter, size(folder.resolve(PeftAdapter.WEIGHTS_FILE)), base);
     }
@@ -70,13 +73,24 @@ public record AdapterFacts(
     }
 
     private long trainable() {
-        return adapter.weights().values().stream()
+        long stored = adapter.weights().values().stream()
                 .mapToLong(values -> values.length)
                 .sum();
+        return stored - storedTwice();
+    }
+
+    /** Numbers of weights that are tied to others: the file has them under both names. */
+    private long storedTwice() {
+        return base == null
+                ? 0
+                : adapter.config().modulesToSave().select(Decoder.savableWeights(base)).stream()
+                        .filter(weight -> weight.tiedTo() != null)
+                        .mapToLong(SavableWeight::size)
+                        .sum();
     }
 
     private int layers() {
-        return adapter.shapes().size() / 2;
+        return suffixes().values().stream().mapToInt(Integer::intValue).sum();
     }
 
     /** How many layers of each name are adapted. */
@@ -102,6 +116,9 @@ public record AdapterFacts(
             table.row("exclude", text(config.exclude()));
         }
         table.row("adapted layers", layers() + ": " + counts());
+        if (!config.modulesToSave().isEmpty()) {
+            table.row("trained whole", saved(config.modulesToSave()));
+        }
         table.row("parameters", Units.count(trainable()) + share());
         table.row("size", Units.bytes(bytes));
         table.row("base model", adapter.baseModel() == null ? "not named" : adapter.baseModel());
@@ -113,6 +130,10 @@ public record AdapterFacts(
 
     private static String pattern(Map<String, ?> pattern) {
         return pattern.isEmpty() ? "" : ", but " + pattern;
+    }
+
+    private static String saved(ModulesToSave saved) {
+        return String.join(",", saved.names()) + (saved.keepTies() ? ", ties kept" : "");
     }
 
     private String counts() {
@@ -149,6 +170,10 @@ public record AdapterFacts(
         json.put("exclude", config.exclude() == null ? null : text(config.exclude()));
         json.set("rank_pattern", Json.mapper().valueToTree(config.rankPattern()));
         json.set("alpha_pattern", Json.mapper().valueToTree(config.alphaPattern()));
+        json.set(
+                "modules_to_save",
+                Json.mapper().valueToTree(config.modulesToSave().names()));
+        json.put("ensure_weight_tying", config.modulesToSave().keepTies());
         json.put("adapted_layers", layers());
         json.set("layers_by_name", Json.mapper().valueToTree(suffixes()));
         json.put("trainable_parameters", trainable());

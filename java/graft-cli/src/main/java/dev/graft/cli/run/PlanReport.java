@@ -8,6 +8,7 @@ import dev.graft.cli.options.TrainRequest;
 import dev.graft.engine.MemoryKind;
 import dev.graft.io.Json;
 import dev.graft.lora.LinearModule;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
@@ -31,6 +32,18 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
 
         long trainable() {
             return (long) rank * (out + in);
+        }
+    }
+
+    /** Weights of the same name and shape that are trained whole. */
+    private record WholeGroup(String suffix, int rows, int cols) {
+        static WholeGroup of(SavableWeight weight) {
+            String module = weight.name().substring(0, weight.name().lastIndexOf('.'));
+            return new WholeGroup(weight.name().substring(module.lastIndexOf('.') + 1), weight.rows(), weight.cols());
+        }
+
+        long trainable() {
+            return (long) rows * cols;
         }
     }
 
@@ -61,9 +74,12 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
     public String trainableLine() {
         String line = "trains " + Units.counted(trainable(), "parameter") + " ("
                 + Units.share(trainable(), allParameters()) + " of all)";
-        return request.method() instanceof Method.Lora lora
-                ? line + " in " + Units.counted(lora.matches().size(), "layer")
-                : line;
+        if (!(request.method() instanceof Method.Lora lora)) {
+            return line;
+        }
+        int whole = lora.savedWeights(request.config()).size();
+        return line + " in " + Units.counted(lora.matches().size(), "layer")
+                + (whole == 0 ? "" : " and " + Units.counted(whole, "whole weight"));
     }
 
     /** The memory in two lines. */
@@ -93,6 +109,14 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
         return groups;
     }
 
+    private Map<WholeGroup, Integer> wholeGroups() {
+        Map<WholeGroup, Integer> groups = new LinkedHashMap<>();
+        if (request.method() instanceof Method.Lora lora) {
+            lora.savedWeights(request.config()).forEach(weight -> groups.merge(WholeGroup.of(weight), 1, Integer::sum));
+        }
+        return groups;
+    }
+
     private List<String> moduleLines() {
         Table modules = Table.ofNumbers().row("adapted layers", "count", "out x in", "rank", "alpha", "parameters");
         groups().forEach((group, count) -> modules.row(
@@ -102,6 +126,14 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 Integer.toString(group.rank()),
                 Units.plain(group.alpha()),
                 Units.count(count * group.trainable())));
+        wholeGroups()
+                .forEach((group, count) -> modules.row(
+                        "  " + group.suffix(),
+                        Integer.toString(count),
+                        group.rows() + " x " + group.cols(),
+                        "whole",
+                        "",
+                        Units.count(count * group.trainable())));
         return modules.lines();
     }
 
@@ -138,6 +170,14 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 .put("rank", group.rank())
                 .put("alpha", group.alpha())
                 .put("parameters", count * group.trainable()));
+        ArrayNode whole = json.putArray("whole_weights");
+        wholeGroups()
+                .forEach((group, count) -> whole.addObject()
+                        .put("name", group.suffix())
+                        .put("count", count)
+                        .put("rows", group.rows())
+                        .put("cols", group.cols())
+                        .put("parameters", count * group.trainable()));
         json.put("matched_modules", matches().size());
         json.put("trainable_parameters", trainable());
         json.put("all_parameters", allParameters());

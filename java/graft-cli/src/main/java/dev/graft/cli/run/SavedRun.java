@@ -27,8 +27,18 @@ public record SavedRun(Path checkpoint) {
         requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
         requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
         requireEqual(
+                "--modules-to-save",
+                before.modulesToSave().names(),
+                wanted.modulesToSave().names());
+        requireEqual(
+                "--ensure-weight-tying",
+                before.modulesToSave().keepTies(),
+                wanted.modulesToSave().keepTies());
+        requireEqual(
                 "number of adapted layers",
-                saved.shapes().size() / 2,
+                (int) saved.shapes().keySet().stream()
+                        .filter(name -> name.endsWith(".lora_A.weight"))
+                        .count(),
                 model.adapter().modules().size());
         List<String> adapted =
                 model.adapter().modules().stream().map(module -> module.name()).toList();
