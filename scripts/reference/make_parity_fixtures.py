@@ -107,14 +107,20 @@ def make_rows(case, generator):
 
 
 def adapt(model, lora, generator):
-    """Wraps the model by PEFT and gives B non-zero values, so that A has gradients from the first step."""
+    """Wraps the model by PEFT and gives B non-zero values, so that A has gradients from the first step.
+
+    DoRA's magnitudes, which start as the lengths of W0's rows, move a little away from what W0 + sBA has.
+    """
     model.name_or_path = "model"  # becomes base_model_name_or_path: relative to the case's folder
     adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **lora))
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
             noise = torch.randn(parameter.shape, generator=generator)
             with torch.no_grad():
-                parameter.copy_(0.05 * noise if "lora_B" in name else noise * parameter.shape[1] ** -0.5)
+                if "lora_magnitude" in name:
+                    parameter.mul_(1 + 0.1 * noise)
+                else:
+                    parameter.copy_(0.05 * noise if "lora_B" in name else noise * parameter.shape[1] ** -0.5)
     return adapted
 
 
@@ -131,7 +137,9 @@ def load_adapted(case_folder, adapter):
 
 def file_name_of(parameter_name):
     """The name that a parameter has in adapter_model.safetensors."""
-    return parameter_name.replace(".default.", ".")
+    return parameter_name.replace(".lora_magnitude_vector.default.weight", ".lora_magnitude_vector").replace(
+        ".default.", "."
+    )
 
 
 def adapter_tensors(adapted):

@@ -6,26 +6,36 @@ import dev.graft.engine.Allocator;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.nn.FlatParameters;
+import dev.graft.tensor.TensorView;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/** A low-rank adapter: its configuration and the A and B of every adapted layer, all views into one flat buffer. */
+/**
+ * A low-rank adapter: its configuration and the A and B of every adapted layer, and DoRA's m, all views into one flat buffer.
+ */
 public final class LoraAdapter {
+    /** What follows a module's name in that of its m. */
+    static final String MAGNITUDE = ".lora_magnitude_vector";
+
     private final LoraConfig config;
     private final Map<String, LoraModule> modules;
     private final FlatParameters parameters;
+    private final RowNorms norms;
 
-    private LoraAdapter(LoraConfig config, Map<String, LoraModule> modules, FlatParameters parameters) {
+    private LoraAdapter(
+            LoraConfig config, Map<String, LoraModule> modules, FlatParameters parameters, RowNorms norms) {
         this.config = config;
         this.modules = modules;
         this.parameters = parameters;
+        this.norms = norms;
     }
 
     /**
-     * An adapter whose A and B are still zero; {@link #initialise} or {@link #setWeights} gives them their start.
+     * An adapter whose A, B and m are still zero; {@link #initialise} or {@link #setWeights} gives them their start.
      *
      * @param training whether gradient buffers are needed
      */
@@ -47,9 +57,15 @@ public final class LoraAdapter {
                             config.scale(match.rank(), match.alpha()),
                             layout.add(module.name() + ".lora_A.weight", match.rank(), module.in()),
                             layout.add(module.name() + ".lora_B.weight", module.out(), match.rank()),
+                            null,
                             modules.size()));
         }
-        return new LoraAdapter(config, modules, new FlatParameters(layout, allocator, precision, training));
+        if (config.useDora()) {
+            modules.replaceAll((name, module) -> module.withMagnitude(
+                    layout.add(name + MAGNITUDE, 1, module.module().out())));
+        }
+        RowNorms norms = new RowNorms(config.useDora() ? modules.values() : List.of(), allocator);
+        return new LoraAdapter(config, modules, new FlatParameters(layout, allocator, precision, training), norms);
     }
 
     public LoraConfig config() {
@@ -66,12 +82,12 @@ public final class LoraAdapter {
         return modules.get(name);
     }
 
-    /** All A and B, flat. */
+    /** All A and B, and DoRA's m, flat. */
     public FlatParameters parameters() {
         return parameters;
     }
 
-    /** Σ r (d + k): how many numbers are trained. */
+    /** Σ r (d + k), with DoRA Σ r (d + k) + d: how many numbers are trained. */
     public long parameterCount() {
         return parameters.count();
     }
@@ -81,7 +97,7 @@ public final class LoraAdapter {
         return modules.values().stream().mapToInt(LoraModule::rank).max().orElse(0);
     }
 
-    /** A random by the configuration's {@link AdapterInit}, B zero. */
+    /** A random by the configuration's {@link AdapterInit}, B zero; DoRA's m then wants {@link #startMagnitudes}. */
     public void initialise(Engine engine, long seed) {
         for (LoraModule module : modules.values()) {
             engine.upload(initialA(module, seed), parameters.value(module.a()));
@@ -101,7 +117,30 @@ public final class LoraAdapter {
         };
     }
 
-    /** Sets all A and B; {@code weights} has the values of each slot by its name. */
+    /**
+     * With DoRA, m becomes what the rows' lengths are now, {@code ‖W0 + s B A‖}, so that the layers start as W0 + s B A is.
+     *
+     * @param weights W0 of a module by its name, in the compute dtype
+     */
+    public void startMagnitudes(Engine engine, Function<String, TensorView> weights) {
+        if (!config.useDora()) {
+            return;
+        }
+        for (LoraModule module : modules.values()) {
+            if (module.magnitude() != null) {
+                TensorView lengths = rowNorms(engine, module, weights.apply(module.name()));
+                engine.convert(lengths, parameters.value(module.magnitude()));
+            }
+        }
+        parameters.refresh(engine);
+    }
+
+    /** {@code ‖W0 + s B A‖} of a DoRA module's rows, F32 [1, d]. */
+    TensorView rowNorms(Engine engine, LoraModule module, TensorView weight) {
+        return norms.of(engine, parameters, module, weight);
+    }
+
+    /** Sets all A and B, and m; {@code weights} has the values of each slot by its name. */
     public void setWeights(Engine engine, Map<String, float[]> weights) {
         for (FlatParameters.Slot slot : parameters.slots()) {
             float[] values = weights.get(slot.name());

@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param alphaPattern alphas likewise
  * @param rsLora scale by α / √r instead (Kalajdzievski, 2023)
  * @param init how A starts
+ * @param useDora scale the rows of W0 + s B A to trained lengths (DoRA; Liu et al., 2024)
  */
 public record LoraConfig(
         int rank,
@@ -32,7 +33,8 @@ public record LoraConfig(
         Map<String, Integer> rankPattern,
         Map<String, Double> alphaPattern,
         boolean rsLora,
-        AdapterInit init) {
+        AdapterInit init,
+        boolean useDora) {
 
     public LoraConfig {
         checkRank(rank, "--rank");
@@ -81,12 +83,14 @@ public record LoraConfig(
 
     /** The same adapter with another rank and alpha. */
     public LoraConfig withRank(int newRank, double newAlpha) {
-        return new LoraConfig(newRank, newAlpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+        return new LoraConfig(
+                newRank, newAlpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, useDora);
     }
 
     /** The same adapter with another dropout. */
     public LoraConfig withDropout(double newDropout) {
-        return new LoraConfig(rank, alpha, newDropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+        return new LoraConfig(
+                rank, alpha, newDropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, useDora);
     }
 
     public static Builder builder() {
@@ -104,6 +108,7 @@ public record LoraConfig(
         private final Map<String, Double> alphaPattern = new LinkedHashMap<>();
         private boolean rsLora;
         private AdapterInit init = AdapterInit.GAUSSIAN;
+        private boolean dora;
 
         private Builder() {}
 
@@ -158,8 +163,14 @@ public record LoraConfig(
             return this;
         }
 
+        public Builder dora(boolean value) {
+            dora = value;
+            return this;
+        }
+
         public LoraConfig build() {
-            return new LoraConfig(rank, alpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+            return new LoraConfig(
+                    rank, alpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, dora);
         }
     }
 }

@@ -24,12 +24,13 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A LoRA adapter on disk, as PEFT writes and reads it: {@code adapter_config.json} and {@code adapter_model.safetensors} with keys
- * {@code base_model.model.<module>.lora_A.weight} [r, in] and {@code .lora_B.weight} [out, r].
+ * {@code base_model.model.<module>.lora_A.weight} [r, in] and {@code .lora_B.weight} [out, r], with DoRA also
+ * {@code .lora_magnitude_vector} [out].
  *
  * @param folder where it was read from
  * @param config its configuration
- * @param weights A and B in float32, by {@code <module>.lora_A.weight} and {@code .lora_B.weight}
- * @param shapes of the weights: rows, columns
+ * @param weights A, B and m in float32, by {@code <module>.lora_A.weight}, {@code .lora_B.weight} and {@code .lora_magnitude_vector}
+ * @param shapes of the weights: rows and columns, or m's length
  * @param baseModel {@code base_model_name_or_path}; null where the file has none
  * @param baseFingerprint of the checkpoint it was trained on; null for adapters that other tools wrote
  */
@@ -67,8 +68,7 @@ public record PeftAdapter(
                     continue;
                 }
                 String name = checkedName(file, info);
-                shapes.put(name, List.of((int) (long) info.shape().get(0), (int)
-                        (long) info.shape().get(1)));
+                shapes.put(name, info.shape().stream().map(Math::toIntExact).toList());
                 weights.put(
                         name,
                         HostFloats.read(tensors.data(info.name()), info.dtype(), 0, Math.toIntExact(info.elements())));
@@ -79,11 +79,12 @@ public record PeftAdapter(
     }
 
     private static String checkedName(Path file, TensorInfo info) {
-        boolean isLora = info.name().startsWith(PREFIX)
-                && (info.name().endsWith(A) || info.name().endsWith(B));
-        if (!isLora || info.shape().size() != 2 || !info.dtype().isFloat()) {
+        boolean isMatrix = info.name().endsWith(A) || info.name().endsWith(B);
+        boolean isVector = info.name().endsWith(LoraAdapter.MAGNITUDE);
+        boolean fits = isMatrix ? info.shape().size() == 2 : isVector && info.shape().size() == 1;
+        if (!fits || !info.name().startsWith(PREFIX) || !info.dtype().isFloat()) {
             throw new InputException(file + ": " + info.name() + " " + info.dtype() + info.shape()
-                    + " is not a LoRA A or B matrix; Graft reads plain LoRA adapters");
+                    + " is no LoRA A or B matrix and no DoRA magnitude; Graft reads LoRA and DoRA adapters");
         }
         return info.name().substring(PREFIX.length());
     }
@@ -109,6 +110,9 @@ public record PeftAdapter(
             LinearModule module = match.module();
             expected.put(module.name() + A, List.of(match.rank(), module.in()));
             expected.put(module.name() + B, List.of(module.out(), match.rank()));
+            if (config.useDora()) {
+                expected.put(module.name() + LoraAdapter.MAGNITUDE, List.of(module.out()));
+            }
         }
         complain("missing tensors", expected.keySet(), shapes.keySet());
         complain("tensors that the model has no place for", shapes.keySet(), expected.keySet());
@@ -120,6 +124,14 @@ public record PeftAdapter(
             }
         });
         return matches;
+    }
+
+    /** Full names of the layers that it adapts. */
+    public List<String> adaptedLayers() {
+        return shapes.keySet().stream()
+                .filter(name -> name.endsWith(A))
+                .map(name -> name.substring(0, name.length() - A.length()))
+                .toList();
     }
 
     private void complain(String what, Set<String> wanted, Set<String> present) {
@@ -160,7 +172,7 @@ public record PeftAdapter(
                 MemorySegment bytes = arena.allocate(4L * slot.size(), 8);
                 HostFloats.write(engine.download(adapter.parameters().value(slot)), bytes, DType.F32, 0);
                 entries.add(SafetensorsWriter.Entry.of(
-                        PREFIX + slot.name(), DType.F32, List.of((long) slot.rows(), (long) slot.cols()), bytes));
+                        PREFIX + slot.name(), DType.F32, shape(slot), bytes));
             }
             Map<String, String> metadata = new TreeMap<>();
             metadata.put("format", "pt");
@@ -169,5 +181,11 @@ public record PeftAdapter(
         }
         List<String> names = adapter.modules().stream().map(LoraModule::name).toList();
         PeftConfigFile.write(folder.resolve(CONFIG_FILE), adapter.config(), names, baseModel);
+    }
+
+    private static List<Long> shape(FlatParameters.Slot slot) {
+        return slot.name().endsWith(LoraAdapter.MAGNITUDE)
+                ? List.of((long) slot.cols())
+                : List.of((long) slot.rows(), (long) slot.cols());
     }
 }

@@ -4,7 +4,9 @@ import dev.graft.lora.LinearModule;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +21,7 @@ public final class Decoder {
     private final List<DecoderLayer> layers;
     private final Weight finalNorm;
     private final Linear head;
+    private final Map<String, Linear> byName = new HashMap<>();
 
     /** Takes every weight of {@link WeightShape#of} from {@code source}. */
     public Decoder(DecoderConfig config, WeightSource source) {
@@ -31,6 +34,10 @@ public final class Decoder {
         this.layers = List.copyOf(built);
         this.finalNorm = source.weight("model.norm.weight");
         this.head = new Linear(HEAD, config.tiedEmbeddings() ? embedding : source.weight(HEAD + ".weight"), null);
+        byName.put(HEAD, head);
+        for (DecoderLayer layer : layers) {
+            layer.linears().forEach(linear -> byName.put(linear.name(), linear));
+        }
     }
 
     private DecoderLayer layer(int index, WeightSource source) {
@@ -81,6 +88,15 @@ public final class Decoder {
         }
         modules.add(new LinearModule(HEAD, config.vocabSize(), config.hiddenSize(), true));
         return modules;
+    }
+
+    /** The linear layer of this full name. */
+    Linear linear(String name) {
+        Linear found = byName.get(name);
+        if (found == null) {
+            throw new IllegalArgumentException("this model has no linear layer " + name);
+        }
+        return found;
     }
 
     Weight embedding() {

@@ -102,7 +102,7 @@ public final class DecoderBuffers {
         this.logitRows =
                 wanted >= TokenBatch.ROW_MULTIPLE ? wanted / TokenBatch.ROW_MULTIPLE * TokenBatch.ROW_MULTIPLE : wanted;
         this.head = head(allocator, config, rows, compute);
-        this.lora = new LoraBuffers(allocator, adapters, rows, precision, training);
+        this.lora = new LoraBuffers(allocator, adapters, rows, logitRows, precision, training);
     }
 
     private List<LayerBuffers> layers(Allocator allocator, DecoderConfig config, int rows, DType compute) {

@@ -76,6 +76,9 @@ public final class LoraModel implements Trainable {
         identity.put("rank_pattern", config.rankPattern().toString());
         identity.put("alpha_pattern", config.alphaPattern().toString());
         identity.put("rslora", String.valueOf(config.rsLora()));
+        if (config.useDora()) {
+            identity.put("dora", "true");
+        }
         return identity;
     }
 

@@ -158,13 +158,14 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     }
 
     /**
-     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero.
+     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero, DoRA's m the lengths of W0's rows.
      *
      * @throws InputException where a target pattern matches nothing
      */
     public LoraModel attach(LoraConfig config, long seed) {
         LoraAdapter adapter = newAdapter(config, workspace, true);
         adapter.initialise(engine, seed);
+        adapter.startMagnitudes(engine, name -> decoder.linear(name).weight().value());
         return new LoraModel(this, adapter);
     }
 

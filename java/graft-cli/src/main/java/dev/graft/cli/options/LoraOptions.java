@@ -52,6 +52,9 @@ final class LoraOptions {
     @Option(names = "--rslora", description = "Scale by alpha / sqrt(rank) instead (rsLoRA).")
     private boolean rsLora;
 
+    @Option(names = "--dora", description = "Also train the length of every row of W0 + sBA (DoRA).")
+    private boolean dora;
+
     @Option(
             names = "--init",
             paramLabel = "HOW",
@@ -81,7 +84,7 @@ final class LoraOptions {
             requireAgreement(start, modules);
             return dropout == null ? start.config() : start.config().withDropout(dropout);
         }
-        LoraConfig.Builder config = LoraConfig.builder().rsLora(rsLora).exclude(parse(exclude));
+        LoraConfig.Builder config = LoraConfig.builder().rsLora(rsLora).dora(dora).exclude(parse(exclude));
         if (rank != null) {
             config.rank(rank);
         }
@@ -111,6 +114,7 @@ final class LoraOptions {
         requireEqual("--rank", rank, saved.rank());
         requireEqual("--alpha", alpha, saved.alpha());
         requireEqual("--rslora", rsLora ? true : null, saved.rsLora());
+        requireEqual("--dora", dora ? true : null, saved.useDora());
         requireEqual("--rank-pattern", rankPattern, saved.rankPattern());
         requireEqual("--alpha-pattern", alphaPattern, saved.alphaPattern());
         if (init != null) {
