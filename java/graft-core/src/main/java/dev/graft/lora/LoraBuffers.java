@@ -14,8 +14,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The activations of the low-rank parts. For training each module keeps its h = s x Aᵀ for the backward pass, and DoRA's modules
- * their z = x W0ᵀ + h Bᵀ, which is as large as the layer's output. What lives only as
+ * The activations of the low-rank parts. For training each module keeps its h = s x Aᵀ for the backward pass, or for that of its
+ * layer alone, and DoRA's modules their z = x W0ᵀ + h Bᵀ, which is as large as the layer's output. What lives only as
  * long as one call of the engine is shared by all layers: modules of different names can be in one call (q, k and v), modules of
  * the same name cannot. Several adapters share the memory, as their row ranges do not overlap.
  */
@@ -28,15 +28,25 @@ public final class LoraBuffers {
         }
     }
 
-    /** By full module name: kept from forward to backward. */
+    /** What forward leaves for backward. */
+    public enum Keep {
+        /** h of every module of every layer. */
+        ALL_LAYERS,
+        /** h of one layer's modules, which backward of that layer follows at once (gradient checkpointing). */
+        ONE_LAYER,
+        /** Nothing: inference. */
+        NOTHING
+    }
+
+    /** Kept from forward to backward: by full module name, or by its last part where only one layer's is kept. */
     private final Map<String, Slab> hidden = new HashMap<>();
     /** By the last part of the module's name: used within a call. */
     private final Map<String, Slab> scratch = new HashMap<>();
 
-    /** z of DoRA's layers, by full module name: kept from forward to backward. */
-    private final Map<String, Tensor> products = new LinkedHashMap<>();
+    /** z of DoRA's modules, kept like h. */
+    private final Map<String, Tensor> products = new HashMap<>();
 
-    private final boolean training;
+    private final Keep keep;
     private final @Nullable Tensor dropped;
     private final @Nullable Tensor kept;
     private final @Nullable Tensor rest;
@@ -51,17 +61,22 @@ public final class LoraBuffers {
             int maxRows,
             int headRows,
             Precision precision,
-            boolean training) {
+            Keep keep) {
         DType compute = precision.compute();
-        this.training = training;
+        boolean training = keep != Keep.NOTHING;
+        this.keep = keep;
         Map<String, Integer> ranks = new LinkedHashMap<>();
         for (LoraAdapter adapter : adapters) {
             adapter.modules().forEach(module -> ranks.merge(module.name(), module.rank(), Math::max));
         }
         int maxRank = adapters.stream().mapToInt(LoraAdapter::maxRank).max().orElse(0);
         ranks.forEach((name, rank) -> {
-            if (training) {
+            if (keep == Keep.ALL_LAYERS) {
                 hidden.put(name, slab(allocator, MemoryKind.ACTIVATIONS, name + " h", compute, maxRows, rank));
+            } else if (keep == Keep.ONE_LAYER) {
+                hidden.computeIfAbsent(
+                        shortName(name),
+                        last -> slab(allocator, MemoryKind.ACTIVATIONS, last + " h", compute, maxRows, maxRank));
             }
             String label = training ? " dh" : " h";
             scratch.computeIfAbsent(
@@ -80,17 +95,24 @@ public final class LoraBuffers {
 
     private void products(
             Allocator allocator, List<LoraAdapter> adapters, int maxRows, int headRows, DType compute) {
-        Map<String, LinearModule> scaled = new LinkedHashMap<>();
         adapters.stream()
                 .filter(adapter -> adapter.config().useDora())
                 .flatMap(adapter -> adapter.modules().stream())
-                .forEach(module -> scaled.put(module.name(), module.module()));
-        scaled.forEach((name, module) -> {
-            // logits are float32
-            DType dtype = module.isHead() ? DType.F32 : compute;
-            int rows = module.isHead() ? headRows : maxRows;
-            products.put(name, allocator.tensor(MemoryKind.ACTIVATIONS, name + " z", dtype, rows, module.out()));
-        });
+                .forEach(module -> products.computeIfAbsent(
+                        productName(module.name()),
+                        name -> product(allocator, name, module.module(), maxRows, headRows, compute)));
+    }
+
+    private static Tensor product(
+            Allocator allocator, String name, LinearModule module, int maxRows, int headRows, DType compute) {
+        // logits are float32
+        DType dtype = module.isHead() ? DType.F32 : compute;
+        int rows = module.isHead() ? headRows : maxRows;
+        return allocator.tensor(MemoryKind.ACTIVATIONS, name + " z", dtype, rows, module.out());
+    }
+
+    private String productName(String module) {
+        return keep == Keep.ONE_LAYER ? shortName(module) : module;
     }
 
     /** Inputs of the widest layer that is adapted with dropout, by DoRA or without it; 0 of none. */
@@ -117,12 +139,16 @@ public final class LoraBuffers {
 
     /** h of this range's rows: kept for the backward pass, or for inference of this call alone. */
     Tensor hidden(AdapterRange range, LoraModule module) {
-        return training ? part(hidden.get(module.name()), range, module) : scratch(range, module);
+        return switch (keep) {
+            case ALL_LAYERS -> part(hidden.get(module.name()), range, module);
+            case ONE_LAYER -> part(hidden.get(shortName(module.name())), range, module);
+            case NOTHING -> scratch(range, module);
+        };
     }
 
     /** The gradient of h, of this call alone. */
     Tensor hiddenGradient(AdapterRange range, LoraModule module) {
-        if (!training) {
+        if (keep == Keep.NOTHING) {
             throw new IllegalStateException("these buffers were set up for inference");
         }
         return scratch(range, module);
@@ -135,7 +161,7 @@ public final class LoraBuffers {
 
     /** z of a DoRA layer, [rows, out] in the dtype of its output. */
     Tensor product(Linear linear, int rows) {
-        return require(products.get(linear.name()), linear.name()).rows(0, rows);
+        return require(products.get(productName(linear.name())), linear.name()).rows(0, rows);
     }
 
     /** Room for DoRA's dropout(x), of this call alone. */
