@@ -24,7 +24,8 @@ public sealed interface Method {
             return matches.stream().mapToLong(this::trainableCount).sum();
         }
 
-        private long trainableCount(TargetMatcher.Match match) {
+        /** Of one layer. */
+        public long trainableCount(TargetMatcher.Match match) {
             long out = match.module().out();
             return match.rank() * (out + match.module().in()) + (config.useDora() ? out : 0);
         }

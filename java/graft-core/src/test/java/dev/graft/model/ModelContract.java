@@ -220,8 +220,8 @@ public abstract class ModelContract {
             })
     void backwardThatStopsEarlyGivesTheGradientsOfAFullOne(String targets) {
         try (PretrainedModel base = base(TinyModels.config(Architecture.LLAMA), Precision.F32)) {
-            LoraAdapter some = adapter(base, targets, 3);
-            LoraAdapter all = adapter(base, HEAD_TOO, 3);
+            LoraAdapter some = adapter(base, targets, 3, false);
+            LoraAdapter all = adapter(base, HEAD_TOO, 3, false);
             for (FlatParameters.Slot slot : all.parameters().slots()) {
                 float[] values = some.parameters().slots().stream()
                         .filter(candidate -> candidate.name().equals(slot.name()))
@@ -250,15 +250,21 @@ public abstract class ModelContract {
         return Stream.of(Architecture.LLAMA, Architecture.QWEN3)
                 .flatMap(architecture -> Stream.of(Precision.values())
                         .flatMap(precision -> Stream.of(HEAD_TOO, "layers.0.mlp.up_proj", "layers.1.self_attn.o_proj")
-                                .map(targets -> Arguments.of(architecture, precision, targets))));
+                                .flatMap(targets -> Stream.of(false, true)
+                                        .map(dora -> Arguments.of(architecture, precision, targets, dora)))));
     }
 
     @ParameterizedTest
     @MethodSource("checkpointed")
-    void gradientCheckpointingGivesTheSameBits(Architecture architecture, Precision precision, String targets) {
+    void gradientCheckpointingGivesTheSameBits(
+            Architecture architecture, Precision precision, String targets, boolean dora) {
         try (PretrainedModel base = base(TinyModels.config(architecture), precision)) {
-            LoraConfig config =
-                    LoraConfig.builder().rank(3).dropout(0.2).targets(targets).build();
+            LoraConfig config = LoraConfig.builder()
+                    .rank(3)
+                    .dropout(0.2)
+                    .targets(targets)
+                    .dora(dora)
+                    .build();
             LoraAdapter adapter = base.newAdapter(config, workspace, true);
             TinyModels.randomise(adapter, engine, 8);
             List<Example> rows = TinyModels.rows(4, 9, 5);
@@ -340,7 +346,7 @@ public abstract class ModelContract {
     void aTrainingPassLeavesEveryFrozenBitAlone() {
         try (PretrainedModel base = base(TinyModels.config(Architecture.QWEN2), Precision.BF16)) {
             long before = base.residentFingerprint();
-            LoraAdapter adapter = adapter(base, HEAD_TOO, 4);
+            LoraAdapter adapter = adapter(base, HEAD_TOO, 4, true);
             lossAndGradients(base, adapter, TinyModels.rows(3, 8, 2));
             assertThat(base.residentFingerprint()).isEqualTo(before);
         }
