@@ -115,7 +115,8 @@ final class BenchTrainCommand extends BaseCommand {
     @Override
     int run() {
         DecoderConfig config = KnownShape.of(shape).config();
-        LoraConfig lora = LoraConfig.builder().rank(rank).alpha(2.0 * rank).dora(dora).build();
+        LoraConfig lora =
+                LoraConfig.builder().rank(rank).alpha(2.0 * rank).dora(dora).build();
         requireAtLeast("--batch", batch, 1);
         requireAtLeast("--seq", seq, 2);
         requireAtLeast("--steps", steps, 1);

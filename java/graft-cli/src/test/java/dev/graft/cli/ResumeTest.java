@@ -48,8 +48,8 @@ class ResumeTest {
         Files.delete(parts.resolve(PeftAdapter.CONFIG_FILE));
         Files.delete(parts.resolve(PeftAdapter.WEIGHTS_FILE));
 
-        Cli.Outcome resumed =
-                Cli.run(train("--steps 9 --save-every 4 --resume" + adapter, parts)).ok();
+        Cli.Outcome resumed = Cli.run(train("--steps 9 --save-every 4 --resume" + adapter, parts))
+                .ok();
 
         assertThat(resumed.err()).contains("resuming after step 8 of 9");
         assertThat(Cli.bytes(parts.resolve(PeftAdapter.WEIGHTS_FILE)))

@@ -141,12 +141,7 @@ public interface Engine extends AutoCloseable {
      * @param magnitudeGradient dm F32 [1, N]
      */
     void rescaleBackward(
-            TensorView dy,
-            TensorView z,
-            TensorView magnitude,
-            TensorView norms,
-            Tensor dz,
-            Tensor magnitudeGradient);
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient);
 
     /**
      * {@code y (= or +=) dropout(x)}, or x - dropout(x), with rows counted from x's first. Its backward is itself.

@@ -196,7 +196,8 @@ final class DoraLayer {
     private @Nullable TensorView norms(Part part) {
         return part.adapter == null || part.module == null
                 ? null
-                : part.adapter.rowNorms(engine, part.module, call.linear().weight().value());
+                : part.adapter.rowNorms(
+                        engine, part.module, call.linear().weight().value());
     }
 
     private static @Nullable TensorView value(@Nullable Weight weight) {

@@ -26,8 +26,7 @@ public final class LoraAdapter {
     private final FlatParameters parameters;
     private final RowNorms norms;
 
-    private LoraAdapter(
-            LoraConfig config, Map<String, LoraModule> modules, FlatParameters parameters, RowNorms norms) {
+    private LoraAdapter(LoraConfig config, Map<String, LoraModule> modules, FlatParameters parameters, RowNorms norms) {
         this.config = config;
         this.modules = modules;
         this.parameters = parameters;

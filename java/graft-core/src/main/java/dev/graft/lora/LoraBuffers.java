@@ -93,8 +93,7 @@ public final class LoraBuffers {
         }
     }
 
-    private void products(
-            Allocator allocator, List<LoraAdapter> adapters, int maxRows, int headRows, DType compute) {
+    private void products(Allocator allocator, List<LoraAdapter> adapters, int maxRows, int headRows, DType compute) {
         adapters.stream()
                 .filter(adapter -> adapter.config().useDora())
                 .flatMap(adapter -> adapter.modules().stream())
@@ -118,7 +117,8 @@ public final class LoraBuffers {
     /** Inputs of the widest layer that is adapted with dropout, by DoRA or without it; 0 of none. */
     private static int widestDropped(List<LoraAdapter> adapters, boolean dora) {
         return adapters.stream()
-                .filter(adapter -> adapter.config().dropout() > 0 && adapter.config().useDora() == dora)
+                .filter(adapter ->
+                        adapter.config().dropout() > 0 && adapter.config().useDora() == dora)
                 .flatMap(adapter -> adapter.modules().stream())
                 .mapToInt(module -> module.module().in())
                 .max()

@@ -14,7 +14,14 @@ import org.jspecify.annotations.Nullable;
  * @param magnitude where m [1, d] lies; null without DoRA
  * @param stream a number of its own for random numbers
  */
-public record LoraModule(LinearModule module, int rank, float scale, Slot a, Slot b, @Nullable Slot magnitude, int stream) {
+public record LoraModule(
+        LinearModule module,
+        int rank,
+        float scale,
+        Slot a,
+        Slot b,
+        @Nullable Slot magnitude,
+        int stream) {
     public String name() {
         return module.name();
     }

@@ -81,7 +81,8 @@ public record PeftAdapter(
     private static String checkedName(Path file, TensorInfo info) {
         boolean isMatrix = info.name().endsWith(A) || info.name().endsWith(B);
         boolean isVector = info.name().endsWith(LoraAdapter.MAGNITUDE);
-        boolean fits = isMatrix ? info.shape().size() == 2 : isVector && info.shape().size() == 1;
+        boolean fits =
+                isMatrix ? info.shape().size() == 2 : isVector && info.shape().size() == 1;
         if (!fits || !info.name().startsWith(PREFIX) || !info.dtype().isFloat()) {
             throw new InputException(file + ": " + info.name() + " " + info.dtype() + info.shape()
                     + " is no LoRA A or B matrix and no DoRA magnitude; Graft reads LoRA and DoRA adapters");
@@ -171,8 +172,7 @@ public record PeftAdapter(
             for (FlatParameters.Slot slot : adapter.parameters().slots()) {
                 MemorySegment bytes = arena.allocate(4L * slot.size(), 8);
                 HostFloats.write(engine.download(adapter.parameters().value(slot)), bytes, DType.F32, 0);
-                entries.add(SafetensorsWriter.Entry.of(
-                        PREFIX + slot.name(), DType.F32, shape(slot), bytes));
+                entries.add(SafetensorsWriter.Entry.of(PREFIX + slot.name(), DType.F32, shape(slot), bytes));
             }
             Map<String, String> metadata = new TreeMap<>();
             metadata.put("format", "pt");

@@ -40,8 +40,7 @@ final class RowNorms {
         }
         Integer version = versions.put(module.name(), parameters.version());
         if (version == null || version != parameters.version()) {
-            engine.rowNorms(
-                    weight, parameters.value(module.a()), parameters.value(module.b()), module.scale(), result);
+            engine.rowNorms(weight, parameters.value(module.a()), parameters.value(module.b()), module.scale(), result);
         }
         return result.asReadOnly();
     }

@@ -150,10 +150,7 @@ final class LayerPass {
         Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
         Tensor dNormed = inputNeeded || layer.postNorm().isTrainable() ? head(gradients.normed()) : null;
         lora.backward(
-                engine,
-                postNormed,
-                List.of(new LayerCall(layer.gate(), gate), new LayerCall(layer.up(), up)),
-                dNormed);
+                engine, postNormed, List.of(new LayerCall(layer.gate(), gate), new LayerCall(layer.up(), up)), dNormed);
         if (dNormed != null) {
             normBackward(dNormed, middle, layer.postNorm(), buffers.postRstd(), dResidual);
         }

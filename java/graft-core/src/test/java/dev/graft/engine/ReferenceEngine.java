@@ -259,12 +259,7 @@ public final class ReferenceEngine implements Engine {
 
     @Override
     public void rescaleBackward(
-            TensorView dy,
-            TensorView z,
-            TensorView magnitude,
-            TensorView norms,
-            Tensor dz,
-            Tensor magnitudeGradient) {
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
         shape("z", z, dy.rows(), dy.cols());
         shape("dz", dz, dy.dtype(), dy.rows(), dy.cols());
         shape("magnitude gradient", magnitudeGradient, DType.F32, 1, dy.cols());

@@ -64,11 +64,14 @@ abstract class RescaleConformance extends Conformance {
         Matrix expected = ReferenceRescale.rowNorms(weight.before(), a.before(), b.before(), SCALE);
         // every element of W0 + s B A carries the error of its own sum; a norm moves by at most the norm of these
         Matrix sizes = ReferenceRescale.adapted(
-                weight.before().map(Math::abs), a.before().map(Math::abs), b.before().map(Math::abs), SCALE);
+                weight.before().map(Math::abs),
+                a.before().map(Math::abs),
+                b.before().map(Math::abs),
+                SCALE);
         Matrix errors = sizes.map(size -> size * size).transposed().columnSums().map(Math::sqrt);
         int rank = a.tensor().rows();
-        Matrix extra = errors.combine(
-                expected, (error, norm) -> Tolerance.sum(rank) * error + Tolerance.sum(inputs) * norm);
+        Matrix extra =
+                errors.combine(expected, (error, norm) -> Tolerance.sum(rank) * error + Tolerance.sum(inputs) * norm);
         norms.assertClose("norms", expected, Tolerance.bound(DType.F32, expected, extra));
     }
 
@@ -103,14 +106,8 @@ abstract class RescaleConformance extends Conformance {
 
             fixture.run(() -> {
                 engine.rescaleForward(
-                        z.tensor(),
-                        magnitude.tensor(),
-                        norms.tensor(),
-                        bias.tensor(),
-                        residual.tensor(),
-                        y.tensor());
-                engine.rescaleForward(
-                        z.tensor(), magnitude.tensor(), norms.tensor(), null, null, plain.tensor());
+                        z.tensor(), magnitude.tensor(), norms.tensor(), bias.tensor(), residual.tensor(), y.tensor());
+                engine.rescaleForward(z.tensor(), magnitude.tensor(), norms.tensor(), null, null, plain.tensor());
                 engine.rescaleForward(z.tensor(), null, null, bias.tensor(), residual.tensor(), unscaled.tensor());
             });
 
@@ -135,20 +132,14 @@ abstract class RescaleConformance extends Conformance {
             engine.rescaleForward(
                     overZ.tensor(), magnitude.tensor(), norms.tensor(), bias.tensor(), null, overZ.tensor());
             engine.rescaleForward(
-                    z.tensor(),
-                    magnitude.tensor(),
-                    norms.tensor(),
-                    null,
-                    overResidual.tensor(),
-                    overResidual.tensor());
+                    z.tensor(), magnitude.tensor(), norms.tensor(), null, overResidual.tensor(), overResidual.tensor());
         });
 
         check(overZ, overZ, magnitude.before(), norms.before(), bias.before(), null);
         check(overResidual, z, magnitude.before(), norms.before(), null, overResidual.before());
     }
 
-    private static void check(
-            Operand y, Operand z, Matrix magnitude, Matrix norms, Matrix bias, Matrix residual) {
+    private static void check(Operand y, Operand z, Matrix magnitude, Matrix norms, Matrix bias, Matrix residual) {
         Matrix expected = ReferenceRescale.forward(z.before(), magnitude, norms, bias, residual);
         Matrix sizes = ReferenceRescale.forward(
                 absolute(z.before()), absolute(magnitude), norms, absolute(bias), absolute(residual));
@@ -271,9 +262,12 @@ abstract class RescaleConformance extends Conformance {
             rest.assertClose("rest", others, Tolerance.bound(dtype, others, size));
             Matrix total = sum.before().plus(others);
             sum.assertClose(
-                    "sum", total, Tolerance.bound(dtype, total, size.plus(absolute(total).scaled(STEPS))));
+                    "sum",
+                    total,
+                    Tolerance.bound(dtype, total, size.plus(absolute(total).scaled(STEPS))));
             Matrix own = ReferenceLinear.dropout(inPlace.before(), dropout);
-            inPlace.assertClose("in place", own, Tolerance.bound(dtype, own, absolute(own).scaled(STEPS)));
+            inPlace.assertClose(
+                    "in place", own, Tolerance.bound(dtype, own, absolute(own).scaled(STEPS)));
             for (int i = 0; i < dropped.values().length; i++) {
                 if (dropped.values()[i] == 0) {
                     assertThat(kept.values()[i]).isZero();

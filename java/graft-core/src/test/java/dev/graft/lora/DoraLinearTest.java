@@ -56,8 +56,7 @@ class DoraLinearTest {
 
     private LoraLinear randomLayer(double dropout) {
         LoraLinear layer = layer(dropout);
-        layer.setWeights(
-                floats(normal(RANK, IN, 0.5f)), floats(normal(OUT, RANK, 0.5f)), floats(normal(1, OUT, 1.5f)));
+        layer.setWeights(floats(normal(RANK, IN, 0.5f)), floats(normal(OUT, RANK, 0.5f)), floats(normal(1, OUT, 1.5f)));
         return layer;
     }
 
@@ -70,10 +69,7 @@ class DoraLinearTest {
         try (LoraLinear layer = layer(0)) {
             assertClose("y", layer.forward(floats(x), ROWS), ReferenceLinear.forward(x, weight, null));
             Matrix nothing = Matrix.zeros(RANK, IN);
-            assertClose(
-                    "m",
-                    layer.magnitude(),
-                    ReferenceRescale.rowNorms(weight, nothing, Matrix.zeros(OUT, RANK), 1));
+            assertClose("m", layer.magnitude(), ReferenceRescale.rowNorms(weight, nothing, Matrix.zeros(OUT, RANK), 1));
             assertClose("merged", layer.merge(), weight);
             assertThat(layer.parameters().count()).isEqualTo((long) RANK * (OUT + IN) + OUT);
         }
@@ -89,8 +85,8 @@ class DoraLinearTest {
             assertClose("dx", layer.backward(floats(dy)), ReferenceLinear.inputGradient(terms.merged, dy));
             ReferenceRescale.Gradients scaled = terms.gradients(x);
             assertClose("dm", layer.gradientMagnitude(), scaled.magnitude());
-            ReferenceLinear.LoraGradients lora = ReferenceLinear.loraBackward(
-                    x, terms.lora, ReferenceLinear.loraHidden(x, terms.lora), scaled.z());
+            ReferenceLinear.LoraGradients lora =
+                    ReferenceLinear.loraBackward(x, terms.lora, ReferenceLinear.loraHidden(x, terms.lora), scaled.z());
             assertClose("dA", layer.gradientA(), lora.a());
             assertClose("dB", layer.gradientB(), lora.b());
         }
@@ -118,7 +114,8 @@ class DoraLinearTest {
             assertClose(
                     "dx",
                     dx,
-                    throughBoth.plus(throughBase)
+                    throughBoth
+                            .plus(throughBase)
                             .plus(ReferenceLinear.dropout(throughBase, second).scaled(-1)));
             ReferenceRescale.Gradients scaled = terms.gradients(kept);
             assertClose("dm", layer.gradientMagnitude(), scaled.magnitude());

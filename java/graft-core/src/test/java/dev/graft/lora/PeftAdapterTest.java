@@ -288,7 +288,8 @@ class PeftAdapterTest {
         PeftAdapter.write(folder, adapter(lora), engine, "base", FINGERPRINT);
         assertThatThrownBy(() -> with(PeftAdapter.read(folder), dora).matches(modules()))
                 .isInstanceOf(InputException.class)
-                .hasMessageContaining("2 missing tensors, such as model.layers.0.self_attn.q_proj.lora_magnitude_vector");
+                .hasMessageContaining(
+                        "2 missing tensors, such as model.layers.0.self_attn.q_proj.lora_magnitude_vector");
         PeftAdapter.write(folder, adapter(dora), engine, "base", FINGERPRINT);
         assertThatThrownBy(() -> with(PeftAdapter.read(folder), lora).matches(modules()))
                 .isInstanceOf(InputException.class)

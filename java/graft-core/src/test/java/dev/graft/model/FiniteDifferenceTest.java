@@ -74,7 +74,11 @@ class FiniteDifferenceTest {
                         true),
                 Arguments.of("DoRA, dropout", TinyModels.config(Architecture.LLAMA), "all-linear", 0.4, true),
                 Arguments.of(
-                        "DoRA, dropout on the head", TinyModels.config(Architecture.QWEN3), "v_proj,lm_head", 0.4, true));
+                        "DoRA, dropout on the head",
+                        TinyModels.config(Architecture.QWEN3),
+                        "v_proj,lm_head",
+                        0.4,
+                        true));
     }
 
     @ParameterizedTest(name = "{0}")

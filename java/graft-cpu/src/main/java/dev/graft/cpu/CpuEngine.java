@@ -172,12 +172,7 @@ public final class CpuEngine implements Engine {
 
     @Override
     public void rescaleBackward(
-            TensorView dy,
-            TensorView z,
-            TensorView magnitude,
-            TensorView norms,
-            Tensor dz,
-            Tensor magnitudeGradient) {
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
         Operands.rescaleBackward(dy, z, magnitude, norms, dz, magnitudeGradient);
         Rescale.backward(bench, dy, z, magnitude, norms, dz, magnitudeGradient);
     }

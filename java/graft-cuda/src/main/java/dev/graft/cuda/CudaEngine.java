@@ -300,12 +300,7 @@ public final class CudaEngine implements Engine {
 
     @Override
     public void rescaleBackward(
-            TensorView dy,
-            TensorView z,
-            TensorView magnitude,
-            TensorView norms,
-            Tensor dz,
-            Tensor magnitudeGradient) {
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
         Operands.rescaleBackward(dy, z, magnitude, norms, dz, magnitudeGradient);
         device.makeCurrent();
         rescaling.backward(dy, z, magnitude, norms, dz, magnitudeGradient);

@@ -84,7 +84,8 @@ final class LoraOptions {
             requireAgreement(start, modules);
             return dropout == null ? start.config() : start.config().withDropout(dropout);
         }
-        LoraConfig.Builder config = LoraConfig.builder().rsLora(rsLora).dora(dora).exclude(parse(exclude));
+        LoraConfig.Builder config =
+                LoraConfig.builder().rsLora(rsLora).dora(dora).exclude(parse(exclude));
         if (rank != null) {
             config.rank(rank);
         }

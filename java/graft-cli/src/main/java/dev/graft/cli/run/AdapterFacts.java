@@ -89,7 +89,9 @@ public record AdapterFacts(
     public List<String> lines() {
         LoraConfig config = adapter.config();
         Table table = Table.ofTexts()
-                .row("adapter", (config.useDora() ? "DoRA" : "LoRA") + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
+                .row(
+                        "adapter",
+                        (config.useDora() ? "DoRA" : "LoRA") + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
                 .row("rank", config.rank() + pattern(config.rankPattern()))
                 .row("alpha", Units.plain(config.alpha()) + pattern(config.alphaPattern()))
                 .row("dropout", Units.plain(config.dropout()))

@@ -120,19 +120,11 @@ public final class Operands {
                 "rescaleForward",
                 named);
         boolean biasFits = bias == null || bias.dtype() == z.dtype() || (isCompute(bias.dtype()) && isF32(z));
-        dtypes(
-                sameCompute(z, residual, y) && isF32(magnitude) && isF32(norms) && biasFits,
-                "rescaleForward",
-                named);
+        dtypes(sameCompute(z, residual, y) && isF32(magnitude) && isF32(norms) && biasFits, "rescaleForward", named);
     }
 
     public static void rescaleBackward(
-            TensorView dy,
-            TensorView z,
-            TensorView magnitude,
-            TensorView norms,
-            Tensor dz,
-            Tensor magnitudeGradient) {
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
         Object[] named = {
             "dy", dy, "z", z, "magnitude", magnitude, "norms", norms, "dz", dz, "magnitudeGradient", magnitudeGradient
         };

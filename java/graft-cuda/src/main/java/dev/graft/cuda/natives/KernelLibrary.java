@@ -64,7 +64,8 @@ public final class KernelLibrary {
     // int32_t graft_add_column_sums(stream, dtype, x, x_pitch, rows, cols, sums, scratch, scratch_bytes)
     private final MethodHandle addColumnSums;
 
-    // int32_t graft_row_norms(stream, dtype, weight, weight_pitch, a, a_pitch, b, b_pitch, rank, scale, norms, rows, cols)
+    // int32_t graft_row_norms(stream, dtype, weight, weight_pitch, a, a_pitch, b, b_pitch, rank, scale, norms, rows,
+    // cols)
     private final MethodHandle rowNorms;
 
     // int32_t graft_rescale_forward(stream, dtype, z, z_pitch, magnitude, norms, bias, bias_dtype, residual,
@@ -338,7 +339,8 @@ public final class KernelLibrary {
             long rows,
             long cols) {
         try {
-            return (int) rowNorms.invokeExact(stream, dtype, weight, weightPitch, a, aPitch, b, bPitch, rank, scale, norms, rows, cols);
+            return (int) rowNorms.invokeExact(
+                    stream, dtype, weight, weightPitch, a, aPitch, b, bPitch, rank, scale, norms, rows, cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
@@ -360,7 +362,21 @@ public final class KernelLibrary {
             long rows,
             long cols) {
         try {
-            return (int) rescaleForward.invokeExact(stream, dtype, z, zPitch, magnitude, norms, bias, biasDtype, residual, residualPitch, y, yPitch, rows, cols);
+            return (int) rescaleForward.invokeExact(
+                    stream,
+                    dtype,
+                    z,
+                    zPitch,
+                    magnitude,
+                    norms,
+                    bias,
+                    biasDtype,
+                    residual,
+                    residualPitch,
+                    y,
+                    yPitch,
+                    rows,
+                    cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
@@ -384,7 +400,23 @@ public final class KernelLibrary {
             long scratch,
             long scratchBytes) {
         try {
-            return (int) rescaleBackward.invokeExact(stream, dtype, dy, dyPitch, zDtype, z, zPitch, magnitude, norms, dz, dzPitch, magnitudeGradient, rows, cols, scratch, scratchBytes);
+            return (int) rescaleBackward.invokeExact(
+                    stream,
+                    dtype,
+                    dy,
+                    dyPitch,
+                    zDtype,
+                    z,
+                    zPitch,
+                    magnitude,
+                    norms,
+                    dz,
+                    dzPitch,
+                    magnitudeGradient,
+                    rows,
+                    cols,
+                    scratch,
+                    scratchBytes);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
@@ -407,7 +439,22 @@ public final class KernelLibrary {
             long rows,
             long cols) {
         try {
-            return (int) dropout.invokeExact(stream, dtype, x, xPitch, seed, step, dropoutStream, threshold, scale, complement, accumulate, y, yPitch, rows, cols);
+            return (int) dropout.invokeExact(
+                    stream,
+                    dtype,
+                    x,
+                    xPitch,
+                    seed,
+                    step,
+                    dropoutStream,
+                    threshold,
+                    scale,
+                    complement,
+                    accumulate,
+                    y,
+                    yPitch,
+                    rows,
+                    cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }

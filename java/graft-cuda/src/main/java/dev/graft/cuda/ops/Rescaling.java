@@ -68,12 +68,7 @@ public final class Rescaling {
     }
 
     public void backward(
-            TensorView dy,
-            TensorView z,
-            TensorView magnitude,
-            TensorView norms,
-            Tensor dz,
-            Tensor magnitudeGradient) {
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
         gpu.check(
                 gpu.kernels()
                         .rescaleBackward(
