@@ -109,7 +109,8 @@ def make_rows(case, generator):
 def adapt(model, lora, generator):
     """Wraps the model by PEFT and gives B non-zero values, so that A has gradients from the first step.
 
-    Modules to save are moved a little away from the base's, so that a reader who takes those shows.
+    DoRA's magnitudes, which start as the lengths of W0's rows, and modules to save move a little away from what the base has, so
+    that a reader who takes those shows.
     """
     model.name_or_path = "model"  # becomes base_model_name_or_path: relative to the case's folder
     adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **lora))
@@ -117,7 +118,10 @@ def adapt(model, lora, generator):
         if "lora_" in name:
             noise = torch.randn(parameter.shape, generator=generator)
             with torch.no_grad():
-                parameter.copy_(0.05 * noise if "lora_B" in name else noise * parameter.shape[1] ** -0.5)
+                if "lora_magnitude" in name:
+                    parameter.mul_(1 + 0.1 * noise)
+                else:
+                    parameter.copy_(0.05 * noise if "lora_B" in name else noise * parameter.shape[1] ** -0.5)
         elif parameter.requires_grad:
             with torch.no_grad():
                 parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
@@ -137,7 +141,11 @@ def load_adapted(case_folder, adapter):
 
 def file_name_of(parameter_name):
     """The name that a parameter has in adapter_model.safetensors."""
-    return parameter_name.replace(".modules_to_save.default.", ".").replace(".default.", ".")
+    return (
+        parameter_name.replace(".lora_magnitude_vector.default.weight", ".lora_magnitude_vector")
+        .replace(".modules_to_save.default.", ".")
+        .replace(".default.", ".")
+    )
 
 
 def adapter_tensors(adapted):

@@ -266,6 +266,33 @@ CASES = [
         qwen2(**SMALL, tie_word_embeddings=True),
         dict(r=3, lora_alpha=6, target_modules=["down_proj"], modules_to_save=["embed_tokens"]),
     ),
+    Case(
+        "dora",
+        "DoRA on layers of all kinds and on lm_head of an untied model",
+        llama(),
+        dict(
+            r=4,
+            lora_alpha=8,
+            use_dora=True,
+            target_modules=["q_proj", "v_proj", "o_proj", "up_proj", "down_proj", "lm_head"],
+        ),
+        dict(schedule="cosine"),
+    ),
+    Case(
+        "dora_qwen2",
+        "DoRA with rsLoRA and a rank pattern on Qwen2, whose q, k and v have biases; accumulation, weight decay",
+        qwen2(hidden_size=48, num_attention_heads=6, vocab_size=113, tie_word_embeddings=True),
+        dict(
+            r=4,
+            lora_alpha=4,
+            use_dora=True,
+            use_rslora=True,
+            target_modules=[*ATTENTION, "gate_proj"],
+            rank_pattern={"v_proj": 2},
+        ),
+        dict(batch_size=2, grad_accum=2, weight_decay=0.05),
+        seed=3,
+    ),
 ]
 
 PEFT_FILES = {
@@ -282,6 +309,7 @@ PEFT_FILES = {
         target_modules=["q_proj", "v_proj"],
         modules_to_save=["model.norm", "layers.1.self_attn.v_proj"],
     ),
+    "dora": dict(task_type="CAUSAL_LM", r=2, use_dora=True, target_modules=["q_proj", "v_proj"]),
     "patterns": dict(
         task_type="CAUSAL_LM",
         r=4,

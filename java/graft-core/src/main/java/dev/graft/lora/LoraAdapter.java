@@ -7,6 +7,7 @@ import dev.graft.engine.Allocator;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.nn.FlatParameters;
+import dev.graft.tensor.TensorView;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -15,24 +16,30 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A low-rank adapter: its configuration, the A and B of every adapted layer, and the weights of modules that it trains whole, all
- * views into one flat buffer.
+ * A low-rank adapter: its configuration, the A and B of every adapted layer, DoRA's m, and the weights of modules that it trains
+ * whole, all views into one flat buffer.
  */
 public final class LoraAdapter {
+    /** What follows a module's name in that of its m. */
+    static final String MAGNITUDE = ".lora_magnitude_vector";
+
     private final LoraConfig config;
     private final Map<String, LoraModule> modules;
     private final Map<String, SavedWeight> savedWeights;
     private final FlatParameters parameters;
+    private final RowNorms norms;
 
     private LoraAdapter(
             LoraConfig config,
             Map<String, LoraModule> modules,
             Map<String, SavedWeight> savedWeights,
-            FlatParameters parameters) {
+            FlatParameters parameters,
+            RowNorms norms) {
         this.config = config;
         this.modules = modules;
         this.savedWeights = savedWeights;
         this.parameters = parameters;
+        this.norms = norms;
     }
 
     /** As below, without modules that are trained whole. */
@@ -46,8 +53,8 @@ public final class LoraAdapter {
     }
 
     /**
-     * An adapter all of whose numbers are still zero: {@link #initialise} and {@link #copyWeights}, or {@link #setWeights}, give
-     * them their start.
+     * An adapter all of whose numbers are still zero: {@link #initialise}, {@link #copyWeights} and {@link #startMagnitudes}, or
+     * {@link #setWeights}, give them their start.
      *
      * @param weights of the base model; the adapter has copies of those that its configuration saves
      * @param training whether gradient buffers are needed
@@ -72,7 +79,12 @@ public final class LoraAdapter {
                             config.scale(match.rank(), match.alpha()),
                             layout.add(module.name() + ".lora_A.weight", match.rank(), module.in()),
                             layout.add(module.name() + ".lora_B.weight", module.out(), match.rank()),
+                            null,
                             modules.size()));
+        }
+        if (config.useDora()) {
+            modules.replaceAll((name, module) -> module.withMagnitude(
+                    layout.add(name + MAGNITUDE, 1, module.module().out())));
         }
         Map<String, SavedWeight> saved = new LinkedHashMap<>();
         for (SavableWeight weight : config.modulesToSave().select(weights)) {
@@ -86,7 +98,9 @@ public final class LoraAdapter {
                                     : original.slot()));
         }
         requireApart(modules, saved);
-        return new LoraAdapter(config, modules, saved, new FlatParameters(layout, allocator, precision, training));
+        RowNorms norms = new RowNorms(config.useDora() ? modules.values() : List.of(), allocator);
+        return new LoraAdapter(
+                config, modules, saved, new FlatParameters(layout, allocator, precision, training), norms);
     }
 
     private static void requireApart(Map<String, LoraModule> modules, Map<String, SavedWeight> saved) {
@@ -122,12 +136,12 @@ public final class LoraAdapter {
         return savedWeights.get(name);
     }
 
-    /** All A and B and saved weights, flat. */
+    /** All A and B, DoRA's m and saved weights, flat. */
     public FlatParameters parameters() {
         return parameters;
     }
 
-    /** How many numbers are trained: Σ r (d + k), and those of saved weights. */
+    /** How many numbers are trained: Σ r (d + k), with DoRA Σ r (d + k) + d, and those of saved weights. */
     public long parameterCount() {
         return parameters.count();
     }
@@ -137,7 +151,7 @@ public final class LoraAdapter {
         return modules.values().stream().mapToInt(LoraModule::rank).max().orElse(0);
     }
 
-    /** A random by the configuration's {@link AdapterInit}, B zero. */
+    /** A random by the configuration's {@link AdapterInit}, B zero; DoRA's m then wants {@link #startMagnitudes}. */
     public void initialise(Engine engine, long seed) {
         for (LoraModule module : modules.values()) {
             engine.upload(initialA(module, seed), parameters.value(module.a()));
@@ -165,6 +179,29 @@ public final class LoraAdapter {
             }
         }
         parameters.refresh(engine);
+    }
+
+    /**
+     * With DoRA, m becomes what the rows' lengths are now, {@code ‖W0 + s B A‖}, so that the layers start as W0 + s B A is.
+     *
+     * @param weights W0 of a module by its name, in the compute dtype
+     */
+    public void startMagnitudes(Engine engine, Function<String, TensorView> weights) {
+        if (!config.useDora()) {
+            return;
+        }
+        for (LoraModule module : modules.values()) {
+            if (module.magnitude() != null) {
+                TensorView lengths = rowNorms(engine, module, weights.apply(module.name()));
+                engine.convert(lengths, parameters.value(module.magnitude()));
+            }
+        }
+        parameters.refresh(engine);
+    }
+
+    /** {@code ‖W0 + s B A‖} of a DoRA module's rows, F32 [1, d]. */
+    TensorView rowNorms(Engine engine, LoraModule module, TensorView weight) {
+        return norms.of(engine, parameters, module, weight);
     }
 
     /** Sets everything; {@code weights} has the values of each slot by its name. */

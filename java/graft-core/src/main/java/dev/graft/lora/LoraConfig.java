@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param alphaPattern alphas likewise
  * @param rsLora scale by α / √r instead (Kalajdzievski, 2023)
  * @param init how A starts
+ * @param useDora scale the rows of W0 + s B A to trained lengths (DoRA; Liu et al., 2024)
  * @param modulesToSave what is trained whole beside
  */
 public record LoraConfig(
@@ -35,6 +36,7 @@ public record LoraConfig(
         Map<String, Double> alphaPattern,
         boolean rsLora,
         AdapterInit init,
+        boolean useDora,
         ModulesToSave modulesToSave) {
 
     public LoraConfig {
@@ -85,13 +87,33 @@ public record LoraConfig(
     /** The same adapter with another rank and alpha. */
     public LoraConfig withRank(int newRank, double newAlpha) {
         return new LoraConfig(
-                newRank, newAlpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, modulesToSave);
+                newRank,
+                newAlpha,
+                dropout,
+                targets,
+                exclude,
+                rankPattern,
+                alphaPattern,
+                rsLora,
+                init,
+                useDora,
+                modulesToSave);
     }
 
     /** The same adapter with another dropout. */
     public LoraConfig withDropout(double newDropout) {
         return new LoraConfig(
-                rank, alpha, newDropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, modulesToSave);
+                rank,
+                alpha,
+                newDropout,
+                targets,
+                exclude,
+                rankPattern,
+                alphaPattern,
+                rsLora,
+                init,
+                useDora,
+                modulesToSave);
     }
 
     public static Builder builder() {
@@ -109,6 +131,7 @@ public record LoraConfig(
         private final Map<String, Double> alphaPattern = new LinkedHashMap<>();
         private boolean rsLora;
         private AdapterInit init = AdapterInit.GAUSSIAN;
+        private boolean dora;
         private ModulesToSave modulesToSave = ModulesToSave.NONE;
 
         private Builder() {}
@@ -164,6 +187,11 @@ public record LoraConfig(
             return this;
         }
 
+        public Builder dora(boolean value) {
+            dora = value;
+            return this;
+        }
+
         /** Modules that are trained whole, by the ends of their names, such as {@code lm_head}; see {@link ModulesToSave}. */
         public Builder modulesToSave(String... names) {
             return modulesToSave(new ModulesToSave(List.of(names), false));
@@ -176,7 +204,17 @@ public record LoraConfig(
 
         public LoraConfig build() {
             return new LoraConfig(
-                    rank, alpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init, modulesToSave);
+                    rank,
+                    alpha,
+                    dropout,
+                    targets,
+                    exclude,
+                    rankPattern,
+                    alphaPattern,
+                    rsLora,
+                    init,
+                    dora,
+                    modulesToSave);
         }
     }
 }

@@ -27,14 +27,14 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A LoRA adapter on disk, as PEFT writes and reads it: {@code adapter_config.json} and {@code adapter_model.safetensors} with keys
- * {@code base_model.model.<module>.lora_A.weight} [r, in] and {@code .lora_B.weight} [out, r], and {@code base_model.model.<weight>}
- * for weights that are trained whole.
+ * {@code base_model.model.<module>.lora_A.weight} [r, in] and {@code .lora_B.weight} [out, r], with DoRA also
+ * {@code .lora_magnitude_vector} [out], and {@code base_model.model.<weight>} for weights that are trained whole.
  *
  * @param folder where it was read from
  * @param config its configuration
- * @param weights A and B in float32, by {@code <module>.lora_A.weight} and {@code .lora_B.weight}, and weights trained whole by
- *     their own names
- * @param shapes of the weights: rows, columns; of a vector its length
+ * @param weights in float32: A, B and m by {@code <module>.lora_A.weight}, {@code .lora_B.weight} and
+ *     {@code .lora_magnitude_vector}, weights trained whole by their own names
+ * @param shapes of the weights: rows and columns, or a vector's length
  * @param baseModel {@code base_model_name_or_path}; null where the file has none
  * @param baseFingerprint of the checkpoint it was trained on; null for adapters that other tools wrote
  */
@@ -83,14 +83,16 @@ public record PeftAdapter(
     }
 
     private static String checkedName(Path file, TensorInfo info, ModulesToSave saved) {
-        boolean isLora = (info.name().endsWith(A) || info.name().endsWith(B))
-                && info.shape().size() == 2;
+        boolean isMatrix = info.name().endsWith(A) || info.name().endsWith(B);
+        boolean isVector = info.name().endsWith(LoraAdapter.MAGNITUDE);
+        boolean isLora =
+                isMatrix ? info.shape().size() == 2 : isVector && info.shape().size() == 1;
         boolean isSaved = !saved.isEmpty() && !isLowRank(info.name());
         if (!info.name().startsWith(PREFIX)
                 || !(isLora || isSaved)
                 || !info.dtype().isFloat()) {
             throw new InputException(file + ": " + info.name() + " " + info.dtype() + info.shape()
-                    + " is not a LoRA A or B matrix; Graft reads plain LoRA adapters");
+                    + " is no LoRA A or B matrix and no DoRA magnitude; Graft reads LoRA and DoRA adapters");
         }
         return info.name().substring(PREFIX.length());
     }
@@ -121,6 +123,9 @@ public record PeftAdapter(
             LinearModule module = match.module();
             expected.put(module.name() + A, List.of(match.rank(), module.in()));
             expected.put(module.name() + B, List.of(module.out(), match.rank()));
+            if (config.useDora()) {
+                expected.put(module.name() + LoraAdapter.MAGNITUDE, List.of(module.out()));
+            }
         }
         requireExactly(expected, true);
         return matches;
@@ -162,6 +167,14 @@ public record PeftAdapter(
         });
     }
 
+    /** Full names of the layers that it adapts. */
+    public List<String> adaptedLayers() {
+        return shapes.keySet().stream()
+                .filter(name -> name.endsWith(A))
+                .map(name -> name.substring(0, name.length() - A.length()))
+                .toList();
+    }
+
     private void complain(String what, Set<String> wanted, Set<String> present) {
         List<String> lacking =
                 wanted.stream().filter(name -> !present.contains(name)).toList();
@@ -199,15 +212,7 @@ public record PeftAdapter(
             stored(adapter).forEach((name, slot) -> {
                 MemorySegment bytes = arena.allocate(4L * slot.size(), 8);
                 HostFloats.write(engine.download(adapter.parameters().value(slot)), bytes, DType.F32, 0);
-                SavedWeight saved = adapter.savedWeight(name);
-                List<Integer> shape = saved == null
-                        ? List.of(slot.rows(), slot.cols())
-                        : saved.weight().shape();
-                entries.add(SafetensorsWriter.Entry.of(
-                        PREFIX + name,
-                        DType.F32,
-                        shape.stream().map(Integer::longValue).toList(),
-                        bytes));
+                entries.add(SafetensorsWriter.Entry.of(PREFIX + name, DType.F32, shape(adapter, name, slot), bytes));
             });
             Map<String, String> metadata = new TreeMap<>();
             metadata.put("format", "pt");
@@ -224,5 +229,13 @@ public record PeftAdapter(
         adapter.parameters().slots().forEach(slot -> stored.put(slot.name(), slot));
         adapter.savedWeights().forEach(saved -> stored.put(saved.name(), saved.slot()));
         return stored;
+    }
+
+    private static List<Long> shape(LoraAdapter adapter, String name, FlatParameters.Slot slot) {
+        SavedWeight saved = adapter.savedWeight(name);
+        boolean isVector = saved == null
+                ? name.endsWith(LoraAdapter.MAGNITUDE)
+                : saved.weight().shape().size() == 1;
+        return isVector ? List.of((long) slot.cols()) : List.of((long) slot.rows(), (long) slot.cols());
     }
 }

@@ -41,7 +41,6 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
             "target_parameters",
             "trainable_token_indices",
             "use_bdlora",
-            "use_dora",
             "use_qalora",
             "velora_config");
 
@@ -74,7 +73,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
     static void write(Path file, LoraConfig config, List<String> modules, String baseModel) {
         Map<String, @Nullable Object> json = new TreeMap<>();
         NULL_FIELDS.forEach(field -> json.put(field, null));
-        for (String field : List.of("fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
+        for (String field : List.of("fan_in_fan_out", "lora_bias", "use_qalora")) {
             json.put(field, false);
         }
         Map<String, Object> alphas = new LinkedHashMap<>();
@@ -100,6 +99,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
         json.put("rank_pattern", TargetMatcher.sortable(config.rankPattern(), modules));
         json.put("target_modules", patternValue(config.targets().saved(modules)));
         json.put("task_type", "CAUSAL_LM");
+        json.put("use_dora", config.useDora());
         json.put("use_rslora", config.rsLora());
         AtomicFiles.writeString(file, Json.pretty(json));
     }
@@ -125,6 +125,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                     .alpha(number("lora_alpha", 8))
                     .dropout(number("lora_dropout", 0))
                     .rsLora(json.path("use_rslora").asBoolean(false))
+                    .dora(json.path("use_dora").asBoolean(false))
                     .rankPattern(map("rank_pattern", JsonNode::asInt))
                     .alphaPattern(map("alpha_pattern", JsonNode::asDouble))
                     .init(init())
@@ -292,6 +293,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                     "runtime_config",
                     "target_modules",
                     "task_type",
+                    "use_dora",
                     "use_rslora"));
             return names;
         }

@@ -5,7 +5,9 @@ import dev.graft.lora.SavableWeight;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,6 +24,7 @@ public final class Decoder {
     private final List<DecoderLayer> layers;
     private final Weight finalNorm;
     private final Linear head;
+    private final Map<String, Linear> byName = new HashMap<>();
 
     /** Takes every weight of {@link WeightShape#of} from {@code source}. */
     public Decoder(DecoderConfig config, WeightSource source) {
@@ -34,6 +37,10 @@ public final class Decoder {
         this.layers = List.copyOf(built);
         this.finalNorm = source.weight("model.norm.weight");
         this.head = new Linear(HEAD, source.head(config), null);
+        byName.put(HEAD, head);
+        for (DecoderLayer layer : layers) {
+            layer.linears().forEach(linear -> byName.put(linear.name(), linear));
+        }
     }
 
     private DecoderLayer layer(int index, WeightSource source) {
@@ -102,6 +109,15 @@ public final class Decoder {
                     new SavableWeight(HEAD_WEIGHT, config.vocabSize(), config.hiddenSize(), false, EMBEDDING_WEIGHT));
         }
         return weights;
+    }
+
+    /** The linear layer of this full name. */
+    Linear linear(String name) {
+        Linear found = byName.get(name);
+        if (found == null) {
+            throw new IllegalArgumentException("this model has no linear layer " + name);
+        }
+        return found;
     }
 
     Weight embedding() {

@@ -116,7 +116,7 @@ public final class DecoderBuffers {
         this.logitRows =
                 wanted >= TokenBatch.ROW_MULTIPLE ? wanted / TokenBatch.ROW_MULTIPLE * TokenBatch.ROW_MULTIPLE : wanted;
         this.head = head(allocator, config, rows, compute);
-        this.lora = new LoraBuffers(allocator, adapters, rows, precision, keep(use));
+        this.lora = new LoraBuffers(allocator, adapters, rows, logitRows, precision, keep(use));
     }
 
     private List<LayerBuffers> layers(Allocator allocator, DecoderConfig config, int rows, DType compute) {

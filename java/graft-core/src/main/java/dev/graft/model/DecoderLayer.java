@@ -3,6 +3,7 @@ package dev.graft.model;
 import dev.graft.engine.AttentionShape;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,4 +23,10 @@ record DecoderLayer(
         Weight postNorm,
         Linear gate,
         Linear up,
-        Linear down) {}
+        Linear down) {
+
+    /** The linear layers, in the order of the computation. */
+    List<Linear> linears() {
+        return List.of(query, key, value, output, gate, up, down);
+    }
+}

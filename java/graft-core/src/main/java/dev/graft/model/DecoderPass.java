@@ -2,6 +2,7 @@ package dev.graft.model;
 
 import dev.graft.engine.Engine;
 import dev.graft.lora.AdapterRange;
+import dev.graft.lora.LayerCall;
 import dev.graft.lora.LoraPass;
 import dev.graft.tensor.Tensor;
 import java.util.List;
@@ -79,7 +80,7 @@ public final class DecoderPass {
                 .map(range -> new AdapterRange(range.adapter(), 0, 1))
                 .toList();
         LoraPass one = new LoraPass(ranges, lora.buffers(), false, 0, 0);
-        engine.linearForward(normed, List.of(one.forward(decoder.head(), logits, null)));
+        one.forward(engine, normed, List.of(new LayerCall(decoder.head(), logits)));
         return engine.download(logits);
     }
 

@@ -1,6 +1,7 @@
 package dev.graft.model;
 
 import dev.graft.engine.Engine;
+import dev.graft.lora.LayerCall;
 import dev.graft.lora.LoraPass;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
@@ -63,28 +64,30 @@ final class LayerPass {
                 batch.allValues(index, buffers),
                 head(buffers.attended()),
                 head(buffers.logSumExp()));
-        engine.linearForward(head(buffers.attended()), List.of(lora.forward(layer.output(), middle, x)));
+        lora.forward(engine, head(buffers.attended()), List.of(new LayerCall(layer.output(), middle, x)));
 
         Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
-        engine.linearForward(
+        lora.forward(
+                engine,
                 postNormed,
                 List.of(
-                        lora.forward(layer.gate(), head(buffers.gate()), null),
-                        lora.forward(layer.up(), head(buffers.up()), null)));
+                        new LayerCall(layer.gate(), head(buffers.gate())),
+                        new LayerCall(layer.up(), head(buffers.up()))));
         Tensor activated = head(shared.activated());
         engine.swigluForward(head(buffers.gate()), head(buffers.up()), activated);
-        engine.linearForward(activated, List.of(lora.forward(layer.down(), y, middle)));
+        lora.forward(engine, activated, List.of(new LayerCall(layer.down(), y, middle)));
     }
 
     private void project(Tensor normed, Tensor keys, Tensor values) {
         Tensor rawQuery = layer.queryNorm() == null ? buffers.query() : Objects.requireNonNull(buffers.rawQuery());
         Tensor rawKeys = layer.keyNorm() == null ? keys : head(Objects.requireNonNull(buffers.rawKey()));
-        engine.linearForward(
+        lora.forward(
+                engine,
                 normed,
                 List.of(
-                        lora.forward(layer.query(), head(rawQuery), null),
-                        lora.forward(layer.key(), rawKeys, null),
-                        lora.forward(layer.value(), values, null)));
+                        new LayerCall(layer.query(), head(rawQuery)),
+                        new LayerCall(layer.key(), rawKeys),
+                        new LayerCall(layer.value(), values)));
         if (layer.queryNorm() != null) {
             normHeads(head(rawQuery), layer.queryNorm(), head(buffers.query()), buffers.queryRstd());
         }
@@ -147,13 +150,13 @@ final class LayerPass {
         Tensor activated = head(shared.activated());
         engine.swigluForward(gate, up, activated);
         Tensor dActivated = head(gradients.activated());
-        engine.linearBackward(activated, List.of(lora.backward(layer.down(), dResidual)), dActivated);
+        lora.backward(engine, activated, List.of(new LayerCall(layer.down(), dResidual)), dActivated);
         engine.swigluBackward(dActivated, gate, up, gate, up);
 
         Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
         Tensor dNormed = inputNeeded || layer.postNorm().isTrainable() ? head(gradients.normed()) : null;
-        engine.linearBackward(
-                postNormed, List.of(lora.backward(layer.gate(), gate), lora.backward(layer.up(), up)), dNormed);
+        lora.backward(
+                engine, postNormed, List.of(new LayerCall(layer.gate(), gate), new LayerCall(layer.up(), up)), dNormed);
         if (dNormed != null) {
             normBackward(dNormed, middle, layer.postNorm(), buffers.postRstd(), dResidual);
         }
@@ -167,7 +170,7 @@ final class LayerPass {
 
         boolean throughAttention = inputNeeded || trainsProjections();
         Tensor dAttended = throughAttention ? head(gradients.attended()) : null;
-        engine.linearBackward(head(buffers.attended()), List.of(lora.backward(layer.output(), dResidual)), dAttended);
+        lora.backward(engine, head(buffers.attended()), List.of(new LayerCall(layer.output(), dResidual)), dAttended);
         if (dAttended == null) {
             return;
         }
@@ -192,12 +195,13 @@ final class LayerPass {
 
         Tensor normed = norm(x, layer.inputNorm(), buffers.inputRstd());
         Tensor dNormed = inputNeeded || layer.inputNorm().isTrainable() ? head(gradients.normed()) : null;
-        engine.linearBackward(
+        lora.backward(
+                engine,
                 normed,
                 List.of(
-                        lora.backward(layer.query(), dQuery),
-                        lora.backward(layer.key(), dKey),
-                        lora.backward(layer.value(), dValue)),
+                        new LayerCall(layer.query(), dQuery),
+                        new LayerCall(layer.key(), dKey),
+                        new LayerCall(layer.value(), dValue)),
                 dNormed);
         if (dNormed != null) {
             normBackward(dNormed, x, layer.inputNorm(), buffers.inputRstd(), dResidual);

@@ -86,6 +86,9 @@ public final class LoraModel implements Trainable {
         identity.put("modules_to_save", config.modulesToSave().names().toString());
         identity.put(
                 "ensure_weight_tying", String.valueOf(config.modulesToSave().keepTies()));
+        if (config.useDora()) {
+            identity.put("dora", "true");
+        }
         return identity;
     }
 

@@ -22,10 +22,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.DoubleAccumulator;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Writes a full checkpoint with {@code W = W0 + s B A}: from the mapped original, in float32, rounded once to the stored dtype; and
- * with the weights that the adapter trained whole in place of the base's, rounded likewise. Shards, names, dtypes and all other files of the folder stay as they are; the base is only read.
+ * Writes a full checkpoint with {@code W = W0 + s B A}, with DoRA {@code (W0 + s B A) · m / ‖W0 + s B A‖}: from the mapped original, in
+ * float32, rounded once to the stored dtype; and with the weights that the adapter trained whole in place of the base's, rounded
+ * likewise. Shards, names, dtypes and all other files of the folder stay as they are; the base is only read.
  */
 public final class ModelMerger {
     /**
@@ -128,27 +130,34 @@ public final class ModelMerger {
         Engine engine = base.engine();
         float[] a = engine.download(adapter.parameters().value(module.a()));
         float[] b = engine.download(adapter.parameters().value(module.b()));
+        float[] magnitude = module.magnitude() == null
+                ? null
+                : engine.download(adapter.parameters().value(module.magnitude()));
         try (Arena arena = Arena.ofShared()) {
             MemorySegment merged = arena.allocate(info.byteSize(), 8);
             IntStream.range(0, module.module().out())
                     .parallel()
-                    .forEach(row -> mergeRow(row, module, a, b, info, stored, merged));
+                    .forEach(row -> mergeRow(row, module, a, b, magnitude, info, stored, merged));
             SafetensorsWriter.writeFully(channel, merged);
         }
     }
 
-    /** {@code merged[row] = round(W0[row] + s · Σ B[row, i] A[i])}. */
+    /** {@code merged[row] = round(W0[row] + s · Σ B[row, i] A[i])}, with DoRA scaled to length m[row] first. */
     private void mergeRow(
             int row,
             LoraModule module,
             float[] a,
             float[] b,
+            float @Nullable [] magnitude,
             TensorInfo info,
             MemorySegment stored,
             MemorySegment merged) {
         int in = module.module().in();
         float[] values = HostFloats.read(stored, info.dtype(), (long) row * in, in);
         LoraDelta.addRow(values, row, a, b, module.scale());
+        if (magnitude != null) {
+            LoraDelta.scaleRow(values, magnitude[row]);
+        }
         HostFloats.write(values, merged, info.dtype(), (long) row * in);
         largestRounding.accumulate(rounding(values, info.dtype()));
     }

@@ -161,7 +161,8 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     }
 
     /**
-     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero, modules to save as the base has them.
+     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero, DoRA's m the lengths of W0's rows, modules to save as
+     * the base has them.
      *
      * @throws InputException where a target pattern or a module to save matches nothing
      */
@@ -169,6 +170,7 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
         LoraAdapter adapter = newAdapter(config, workspace, true);
         adapter.copyWeights(engine, this::storedWeight);
         adapter.initialise(engine, seed);
+        adapter.startMagnitudes(engine, name -> decoder.linear(name).weight().value());
         return new LoraModel(this, adapter);
     }
 

@@ -53,6 +53,7 @@ public final class FlatParameters {
     private final Tensor values;
     private final Tensor computeValues;
     private final @Nullable Tensor gradients;
+    private int version;
 
     /** @param training whether gradients are needed */
     public FlatParameters(Layout layout, Allocator allocator, Precision precision, boolean training) {
@@ -106,11 +107,17 @@ public final class FlatParameters {
         return view(computeValues, slot).asReadOnly();
     }
 
-    /** Rewrites the compute-dtype copy from the values; to be called after every change of the values. */
+    /** Rewrites what is derived from the values: the compute-dtype copy. To be called after every change of the values. */
     public void refresh(Engine engine) {
+        version++;
         if (computeValues != values) {
             engine.convert(values, computeValues);
         }
+    }
+
+    /** Counts the calls of {@link #refresh}: what else is derived from the values is as old as the version it was made at. */
+    public int version() {
+        return version;
     }
 
     private static Tensor view(Tensor flat, Slot slot) {

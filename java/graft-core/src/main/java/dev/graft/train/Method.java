@@ -20,17 +20,20 @@ public sealed interface Method {
      * @param matches the layers that it adapts
      */
     record Lora(LoraConfig config, List<TargetMatcher.Match> matches) implements Method {
-        /** Σ r (d + k), and the numbers of modules that are trained whole. */
+        /** Σ r (d + k), with DoRA Σ r (d + k) + d, and the numbers of modules that are trained whole. */
         @Override
         public long trainableCount(DecoderConfig model) {
-            long lowRank = matches.stream()
-                    .mapToLong(match -> (long) match.rank()
-                            * (match.module().in() + match.module().out()))
-                    .sum();
+            long lowRank = matches.stream().mapToLong(this::trainableCount).sum();
             return lowRank
                     + savedWeights(model).stream()
                             .mapToLong(SavableWeight::size)
                             .sum();
+        }
+
+        /** Of one adapted layer. */
+        public long trainableCount(TargetMatcher.Match match) {
+            long out = match.module().out();
+            return match.rank() * (out + match.module().in()) + (config.useDora() ? out : 0);
         }
 
         /** The weights that are trained whole, each once. */

@@ -68,6 +68,14 @@ public abstract class EngineConformance {
     }
 
     @Nested
+    class OfRescaling extends RescaleConformance {
+        @Override
+        protected Engine openEngine() {
+            return EngineConformance.this.openEngine();
+        }
+    }
+
+    @Nested
     class OfRmsNorm extends RmsNormConformance {
         @Override
         protected Engine openEngine() {

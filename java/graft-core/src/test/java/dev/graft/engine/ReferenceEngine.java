@@ -230,6 +230,60 @@ public final class ReferenceEngine implements Engine {
         return view == null ? null : read(view);
     }
 
+    // ---- what adapters do around linear layers
+
+    @Override
+    public void rowNorms(TensorView weight, TensorView a, TensorView b, float scale, Tensor norms) {
+        shape("A", a, DType.F32, a.rows(), weight.cols());
+        shape("B", b, DType.F32, weight.rows(), a.rows());
+        shape("norms", norms, DType.F32, 1, weight.rows());
+        apart(norms, weight, a, b);
+        write(ReferenceRescale.rowNorms(read(weight), read(a), read(b), scale), norms);
+    }
+
+    @Override
+    public void rescaleForward(
+            TensorView z,
+            @Nullable TensorView magnitude,
+            @Nullable TensorView norms,
+            @Nullable TensorView bias,
+            @Nullable TensorView residual,
+            Tensor y) {
+        shape("y", y, z.dtype(), z.rows(), z.cols());
+        apart(y, magnitude, norms, bias);
+        write(
+                ReferenceRescale.forward(
+                        read(z), readOrNull(magnitude), readOrNull(norms), readOrNull(bias), readOrNull(residual)),
+                y);
+    }
+
+    @Override
+    public void rescaleBackward(
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
+        shape("z", z, dy.rows(), dy.cols());
+        shape("dz", dz, dy.dtype(), dy.rows(), dy.cols());
+        shape("magnitude gradient", magnitudeGradient, DType.F32, 1, dy.cols());
+        apart(magnitudeGradient, dy, z, magnitude, norms, dz);
+        ReferenceRescale.Gradients gradients =
+                ReferenceRescale.backward(read(dy), read(z), read(magnitude), read(norms));
+        write(gradients.z(), dz);
+        accumulate(gradients.magnitude(), magnitudeGradient);
+    }
+
+    @Override
+    public void dropout(TensorView x, Dropout dropout, boolean complement, boolean accumulate, Tensor y) {
+        shape("y", y, x.dtype(), x.rows(), x.cols());
+        Matrix input = read(x);
+        Matrix dropped = ReferenceLinear.dropout(input, dropout);
+        Matrix result = complement ? input.plus(dropped.scaled(-1)) : dropped;
+        if (accumulate) {
+            apart(y, x);
+            accumulate(result, y);
+        } else {
+            write(result, y);
+        }
+    }
+
     // ---- the rest of a decoder layer
 
     @Override

@@ -99,7 +99,7 @@ class PeftAdapterTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"default", "gaussian", "patterns", "all_linear", "saved"})
+    @ValueSource(strings = {"default", "gaussian", "patterns", "all_linear", "saved", "dora"})
     void peftsFilesComeOutAsTheyWentIn(String name) throws IOException {
         PeftAdapter read = PeftAdapter.read(PEFT_FILES.resolve(name));
         read.checkSaved(weights());
@@ -160,7 +160,6 @@ class PeftAdapterTest {
     @CsvSource(
             quoteCharacter = '|',
             value = {
-                "use_dora, true",
                 "bias, |\"all\"|",
                 "bias, |\"lora_only\"|",
                 "modules_to_save, |\"lm_head\"|",
@@ -230,6 +229,7 @@ class PeftAdapterTest {
                 .alpha(0.5)
                 .dropout(0.1)
                 .rsLora(true)
+                .dora(true)
                 .targets("all-linear")
                 .exclude(ModulePattern.parse("layers.0.mlp.up_proj,k_proj"))
                 .rankPattern(Map.of("down_proj", 2))
@@ -244,6 +244,9 @@ class PeftAdapterTest {
         assertThat(read.baseFingerprint()).isEqualTo(FINGERPRINT);
         assertThat(read.config().dropout()).isEqualTo(0.1);
         assertThat(read.config().rsLora()).isTrue();
+        assertThat(read.config().useDora()).isTrue();
+        assertThat(read.shapes().get("model.layers.0.mlp.down_proj.lora_magnitude_vector"))
+                .isEqualTo(List.of(40));
         assertThat(read.config().init()).isEqualTo(AdapterInit.GAUSSIAN);
         assertThat(read.config().targets())
                 .as("all-linear is written out, since another reader may count other layers")
@@ -284,6 +287,23 @@ class PeftAdapterTest {
                 .isInstanceOf(InputException.class)
                 .hasMessageContaining("model.layers.0.self_attn.q_proj.lora_B.weight has shape [40, 2]")
                 .hasMessageContaining("needs [42, 2]");
+    }
+
+    @Test
+    void magnitudesAndTheConfigurationMustAgree() {
+        LoraConfig lora = LoraConfig.builder().rank(2).targets("q_proj").build();
+        LoraConfig dora =
+                LoraConfig.builder().rank(2).targets("q_proj").dora(true).build();
+        PeftAdapter.write(folder, adapter(lora), engine, "base", FINGERPRINT);
+        assertThatThrownBy(() -> with(PeftAdapter.read(folder), dora).matches(modules()))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining(
+                        "2 missing tensors, such as model.layers.0.self_attn.q_proj.lora_magnitude_vector");
+        PeftAdapter.write(folder, adapter(dora), engine, "base", FINGERPRINT);
+        assertThatThrownBy(() -> with(PeftAdapter.read(folder), lora).matches(modules()))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("2 tensors that the model has no place for")
+                .hasMessageContaining("lora_magnitude_vector");
     }
 
     private static PeftAdapter with(PeftAdapter read, LoraConfig config) {

@@ -29,6 +29,9 @@ import org.junit.jupiter.params.provider.MethodSource;
  *
  * <p>Slopes come from four losses, so that the third derivative cancels. Activations are stored in float32: a loss of about 50
  * carries an error of a few 1e-6, a slope one of 1e-3, which is small against gradients of 1 to 70.
+ *
+ * <p>DoRA's gradients take the lengths of the rows of W0 + s B A as constants. So do the losses here: values are moved without a
+ * refresh, and the lengths are those of the last one.
  */
 class FiniteDifferenceTest {
     private static final double STEP = 0.002;
@@ -47,21 +50,41 @@ class FiniteDifferenceTest {
 
     static Stream<Arguments> adapted() {
         return Stream.of(
-                Arguments.of("biases everywhere", TinyModels.config(Architecture.LLAMA), "all-linear", 0.0),
+                Arguments.of("biases everywhere", TinyModels.config(Architecture.LLAMA), "all-linear", 0.0, false),
                 Arguments.of(
-                        "a window", TinyModels.config(Architecture.MISTRAL, false, List.of(3, 3)), "all-linear", 0.0),
-                Arguments.of("norms of queries and keys", TinyModels.config(Architecture.QWEN3), "all-linear", 0.0),
+                        "a window",
+                        TinyModels.config(Architecture.MISTRAL, false, List.of(3, 3)),
+                        "all-linear",
+                        0.0,
+                        false),
+                Arguments.of(
+                        "norms of queries and keys", TinyModels.config(Architecture.QWEN3), "all-linear", 0.0, false),
                 Arguments.of(
                         "a tied head that is adapted",
                         TinyModels.config(Architecture.QWEN2, true, List.of(0, 4)),
                         "k_proj,gate_proj,lm_head",
-                        0.0),
-                Arguments.of("dropout", TinyModels.config(Architecture.QWEN3), "all-linear", 0.4));
+                        0.0,
+                        false),
+                Arguments.of("dropout", TinyModels.config(Architecture.QWEN3), "all-linear", 0.4, false),
+                Arguments.of("DoRA, biases everywhere", TinyModels.config(Architecture.LLAMA), "all-linear", 0.0, true),
+                Arguments.of(
+                        "DoRA on some layers and the head",
+                        TinyModels.config(Architecture.QWEN2, true, List.of(0, 4)),
+                        "k_proj,gate_proj,lm_head",
+                        0.0,
+                        true),
+                Arguments.of("DoRA, dropout", TinyModels.config(Architecture.LLAMA), "all-linear", 0.4, true),
+                Arguments.of(
+                        "DoRA, dropout on the head",
+                        TinyModels.config(Architecture.QWEN3),
+                        "v_proj,lm_head",
+                        0.4,
+                        true));
     }
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("adapted")
-    void gradientsOfAdapters(String what, DecoderConfig config, String targets, double dropout) {
+    void gradientsOfAdapters(String what, DecoderConfig config, String targets, double dropout, boolean dora) {
         TinyModels.write(folder, config, engine, DType.F32, 3);
         try (PretrainedModel base = PretrainedModel.load(folder, engine, Precision.F32)) {
             LoraModel model = base.attach(
@@ -70,6 +93,7 @@ class FiniteDifferenceTest {
                             .alpha(4)
                             .dropout(dropout)
                             .targets(targets)
+                            .dora(dora)
                             .build(),
                     1);
             TinyModels.randomise(model.adapter(), engine, 9);

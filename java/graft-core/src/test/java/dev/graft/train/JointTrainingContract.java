@@ -33,7 +33,12 @@ public abstract class JointTrainingContract {
 
     private static final List<LoraConfig> ADAPTERS = List.of(
             LoraConfig.builder().rank(4).alpha(8).build(),
-            LoraConfig.builder().rank(7).alpha(7).targets("q_proj,down_proj").build(),
+            LoraConfig.builder()
+                    .rank(7)
+                    .alpha(7)
+                    .targets("q_proj,down_proj")
+                    .dora(true)
+                    .build(),
             LoraConfig.builder().rank(1).alpha(3).build());
 
     private static TrainConfig config(int member) {

@@ -28,9 +28,11 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.assertj.core.data.Percentage;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -74,6 +76,23 @@ public abstract class PeftParity {
                                 within(1e-6f));
             }
             assertThat(evaluate(model, parity)).isCloseTo(parity.number("init_eval_loss"), LOSS);
+        }
+    }
+
+    /** PEFT's fresh adapters of {@code llama_basic}'s model. */
+    @Test
+    void magnitudesOfDoraStartAsPeftStartsThem() {
+        PeftAdapter fresh = PeftAdapter.read(Path.of("../graft-core/src/test/resources/peft-files/dora"));
+        try (Engine engine = openEngine();
+                PretrainedModel base =
+                        PretrainedModel.load(ParityCase.named("llama_basic").model(), engine, Precision.F32)) {
+            LoraModel model = base.attach(fresh.config(), 0);
+            for (LoraModule module : model.adapter().modules()) {
+                var slot = Objects.requireNonNull(module.magnitude());
+                assertThat(engine.download(model.adapter().parameters().value(slot)))
+                        .as(slot.name())
+                        .containsExactly(fresh.weights().get(slot.name()), within(1e-6f));
+            }
         }
     }
 

@@ -53,6 +53,9 @@ final class LoraOptions {
     @Option(names = "--rslora", description = "Scale by alpha / sqrt(rank) instead (rsLoRA).")
     private boolean rsLora;
 
+    @Option(names = "--dora", description = "Also train the length of every row of W0 + sBA (DoRA).")
+    private boolean dora;
+
     @Option(
             names = "--init",
             paramLabel = "HOW",
@@ -95,7 +98,8 @@ final class LoraOptions {
             requireAgreement(start, modules);
             return dropout == null ? start.config() : start.config().withDropout(dropout);
         }
-        LoraConfig.Builder config = LoraConfig.builder().rsLora(rsLora).exclude(parse(exclude));
+        LoraConfig.Builder config =
+                LoraConfig.builder().rsLora(rsLora).dora(dora).exclude(parse(exclude));
         if (rank != null) {
             config.rank(rank);
         }
@@ -133,6 +137,7 @@ final class LoraOptions {
         flags.put("--rank-pattern", rankPattern);
         flags.put("--alpha-pattern", alphaPattern);
         flags.put("--rslora", rsLora ? true : null);
+        flags.put("--dora", dora ? true : null);
         flags.put("--init", init);
         flags.put("--modules-to-save", modulesToSave);
         flags.put("--ensure-weight-tying", ensureWeightTying ? true : null);
@@ -154,6 +159,7 @@ final class LoraOptions {
         requireEqual("--rank", rank, saved.rank());
         requireEqual("--alpha", alpha, saved.alpha());
         requireEqual("--rslora", rsLora ? true : null, saved.rsLora());
+        requireEqual("--dora", dora ? true : null, saved.useDora());
         requireEqual("--rank-pattern", rankPattern, saved.rankPattern());
         requireEqual("--alpha-pattern", alphaPattern, saved.alphaPattern());
         requireEqual(

@@ -33,8 +33,6 @@ import org.jspecify.annotations.Nullable;
  */
 public record AdapterFacts(
         PeftAdapter adapter, long bytes, @Nullable DecoderConfig base) {
-    private static final String A = ".lora_A.weight";
-
     /**
      * Reads an adapter, and its base's configuration from {@code model} or, where that is null, from where the adapter says.
      */
@@ -90,16 +88,14 @@ public record AdapterFacts(
     }
 
     private int layers() {
-        return suffixes().values().stream().mapToInt(Integer::intValue).sum();
+        return adapter.adaptedLayers().size();
     }
 
     /** How many layers of each name are adapted. */
     private Map<String, Integer> suffixes() {
         Map<String, Integer> counts = new TreeMap<>();
-        adapter.shapes().keySet().stream().filter(name -> name.endsWith(A)).forEach(name -> {
-            String module = name.substring(0, name.length() - A.length());
-            counts.merge(module.substring(module.lastIndexOf('.') + 1), 1, Integer::sum);
-        });
+        adapter.adaptedLayers()
+                .forEach(module -> counts.merge(module.substring(module.lastIndexOf('.') + 1), 1, Integer::sum));
         return counts;
     }
 
@@ -107,7 +103,9 @@ public record AdapterFacts(
     public List<String> lines() {
         LoraConfig config = adapter.config();
         Table table = Table.ofTexts()
-                .row("adapter", "LoRA" + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
+                .row(
+                        "adapter",
+                        (config.useDora() ? "DoRA" : "LoRA") + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
                 .row("rank", config.rank() + pattern(config.rankPattern()))
                 .row("alpha", Units.plain(config.alpha()) + pattern(config.alphaPattern()))
                 .row("dropout", Units.plain(config.dropout()))
@@ -166,6 +164,7 @@ public record AdapterFacts(
         json.put("alpha", config.alpha());
         json.put("dropout", config.dropout());
         json.put("rslora", config.rsLora());
+        json.put("dora", config.useDora());
         json.put("targets", text(config.targets()));
         json.put("exclude", config.exclude() == null ? null : text(config.exclude()));
         json.set("rank_pattern", Json.mapper().valueToTree(config.rankPattern()));

@@ -23,15 +23,12 @@ import java.util.Map;
 /** What a run trains and needs, for people and for programs. */
 public record PlanReport(TrainRequest request, MemoryCheck memory) {
     /** Adapted layers of the same name, shape, rank and alpha. */
-    private record Group(String suffix, int out, int in, int rank, double alpha) {
-        static Group of(TargetMatcher.Match match) {
+    private record Group(String suffix, int out, int in, int rank, double alpha, long trainable) {
+        static Group of(Method.Lora lora, TargetMatcher.Match match) {
             LinearModule module = match.module();
             String suffix = module.name().substring(module.name().lastIndexOf('.') + 1);
-            return new Group(suffix, module.out(), module.in(), match.rank(), match.alpha());
-        }
-
-        long trainable() {
-            return (long) rank * (out + in);
+            return new Group(
+                    suffix, module.out(), module.in(), match.rank(), match.alpha(), lora.trainableCount(match));
         }
     }
 
@@ -105,7 +102,9 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
 
     private Map<Group, Integer> groups() {
         Map<Group, Integer> groups = new LinkedHashMap<>();
-        matches().forEach(match -> groups.merge(Group.of(match), 1, Integer::sum));
+        if (request.method() instanceof Method.Lora lora) {
+            lora.matches().forEach(match -> groups.merge(Group.of(lora, match), 1, Integer::sum));
+        }
         return groups;
     }
 

@@ -24,6 +24,7 @@ public record SavedRun(Path checkpoint) {
         requireEqual("--alpha", before.alpha(), wanted.alpha());
         requireEqual("--dropout", before.dropout(), wanted.dropout());
         requireEqual("--rslora", before.rsLora(), wanted.rsLora());
+        requireEqual("--dora", before.useDora(), wanted.useDora());
         requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
         requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
         requireEqual(
@@ -36,14 +37,12 @@ public record SavedRun(Path checkpoint) {
                 wanted.modulesToSave().keepTies());
         requireEqual(
                 "number of adapted layers",
-                (int) saved.shapes().keySet().stream()
-                        .filter(name -> name.endsWith(".lora_A.weight"))
-                        .count(),
+                saved.adaptedLayers().size(),
                 model.adapter().modules().size());
         List<String> adapted =
                 model.adapter().modules().stream().map(module -> module.name()).toList();
         for (String name : adapted) {
-            if (!saved.shapes().containsKey(name + ".lora_A.weight")) {
+            if (!saved.adaptedLayers().contains(name)) {
                 throw new InputException(checkpoint + ": the run to resume did not adapt " + name
                         + "; resume with the same --targets and --exclude");
             }

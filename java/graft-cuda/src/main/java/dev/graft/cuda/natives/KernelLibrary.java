@@ -19,7 +19,7 @@ import java.lang.invoke.MethodHandle;
  */
 public final class KernelLibrary {
     /** GRAFT_ABI_VERSION of the header that this class was written for. */
-    static final int ABI_VERSION = 1;
+    static final int ABI_VERSION = 2;
 
     /** GRAFT_SCRATCH_TOO_SMALL. */
     public static final int SCRATCH_TOO_SMALL = 2;
@@ -63,6 +63,22 @@ public final class KernelLibrary {
 
     // int32_t graft_add_column_sums(stream, dtype, x, x_pitch, rows, cols, sums, scratch, scratch_bytes)
     private final MethodHandle addColumnSums;
+
+    // int32_t graft_row_norms(stream, dtype, weight, weight_pitch, a, a_pitch, b, b_pitch, rank, scale, norms, rows,
+    // cols)
+    private final MethodHandle rowNorms;
+
+    // int32_t graft_rescale_forward(stream, dtype, z, z_pitch, magnitude, norms, bias, bias_dtype, residual,
+    //                               residual_pitch, y, y_pitch, rows, cols)
+    private final MethodHandle rescaleForward;
+
+    // int32_t graft_rescale_backward(stream, dtype, dy, dy_pitch, z_dtype, z, z_pitch, magnitude, norms, dz, dz_pitch,
+    //                                magnitude_gradient, rows, cols, scratch, scratch_bytes)
+    private final MethodHandle rescaleBackward;
+
+    // int32_t graft_dropout(stream, dtype, x, x_pitch, seed, step, dropout_stream, threshold, scale, complement,
+    //                       accumulate, y, y_pitch, rows, cols)
+    private final MethodHandle dropout;
 
     // int32_t graft_rms_norm_forward(stream, dtype, x, x_pitch, weight, epsilon, y, y_pitch, rstd, rows, cols)
     private final MethodHandle rmsNormForward;
@@ -141,6 +157,10 @@ public final class KernelLibrary {
         gatherRows = handle("graft_gather_rows", P, I, P, L, P, P, L, L, L);
         scatterAddRows = handle("graft_scatter_add_rows", P, I, P, L, P, I, P, L, L, L);
         addColumnSums = handle("graft_add_column_sums", P, I, P, L, L, L, P, P, L);
+        rowNorms = handle("graft_row_norms", P, I, P, L, P, L, P, L, L, F, P, L, L);
+        rescaleForward = handle("graft_rescale_forward", P, I, P, L, P, P, P, I, P, L, P, L, L, L);
+        rescaleBackward = handle("graft_rescale_backward", P, I, P, L, I, P, L, P, P, P, L, P, L, L, P, L);
+        dropout = handle("graft_dropout", P, I, P, L, L, I, I, I, F, I, I, P, L, L, L);
         rmsNormForward = handle("graft_rms_norm_forward", P, I, P, L, P, F, P, L, P, L, L);
         rmsNormBackward = handle("graft_rms_norm_backward", P, I, P, L, P, L, P, P, P, L, I, P, L, L, P, L);
         rope = handle("graft_rope", P, I, P, L, P, L, P, I, L, I, I);
@@ -299,6 +319,142 @@ public final class KernelLibrary {
             long scratchBytes) {
         try {
             return (int) addColumnSums.invokeExact(stream, dtype, x, xPitch, rows, cols, sums, scratch, scratchBytes);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int rowNorms(
+            long stream,
+            int dtype,
+            long weight,
+            long weightPitch,
+            long a,
+            long aPitch,
+            long b,
+            long bPitch,
+            long rank,
+            float scale,
+            long norms,
+            long rows,
+            long cols) {
+        try {
+            return (int) rowNorms.invokeExact(
+                    stream, dtype, weight, weightPitch, a, aPitch, b, bPitch, rank, scale, norms, rows, cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int rescaleForward(
+            long stream,
+            int dtype,
+            long z,
+            long zPitch,
+            long magnitude,
+            long norms,
+            long bias,
+            int biasDtype,
+            long residual,
+            long residualPitch,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) rescaleForward.invokeExact(
+                    stream,
+                    dtype,
+                    z,
+                    zPitch,
+                    magnitude,
+                    norms,
+                    bias,
+                    biasDtype,
+                    residual,
+                    residualPitch,
+                    y,
+                    yPitch,
+                    rows,
+                    cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int rescaleBackward(
+            long stream,
+            int dtype,
+            long dy,
+            long dyPitch,
+            int zDtype,
+            long z,
+            long zPitch,
+            long magnitude,
+            long norms,
+            long dz,
+            long dzPitch,
+            long magnitudeGradient,
+            long rows,
+            long cols,
+            long scratch,
+            long scratchBytes) {
+        try {
+            return (int) rescaleBackward.invokeExact(
+                    stream,
+                    dtype,
+                    dy,
+                    dyPitch,
+                    zDtype,
+                    z,
+                    zPitch,
+                    magnitude,
+                    norms,
+                    dz,
+                    dzPitch,
+                    magnitudeGradient,
+                    rows,
+                    cols,
+                    scratch,
+                    scratchBytes);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int dropout(
+            long stream,
+            int dtype,
+            long x,
+            long xPitch,
+            long seed,
+            int step,
+            int dropoutStream,
+            int threshold,
+            float scale,
+            int complement,
+            int accumulate,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) dropout.invokeExact(
+                    stream,
+                    dtype,
+                    x,
+                    xPitch,
+                    seed,
+                    step,
+                    dropoutStream,
+                    threshold,
+                    scale,
+                    complement,
+                    accumulate,
+                    y,
+                    yPitch,
+                    rows,
+                    cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
