@@ -108,6 +108,10 @@ final class SweepCommand extends BaseCommand {
         if (request.start() != null) {
             throw new InputException("--init-adapter: a sweep starts from new adapters; leave it out");
         }
+        if (request.lora().init().changesBase()) {
+            throw new InputException("--init " + request.lora().init()
+                    + " changes the frozen weights, which the adapters of a sweep share; use gaussian or kaiming");
+        }
         if (atOnce != null && atOnce < 1) {
             throw new InputException("--at-once " + atOnce + ": must be at least 1");
         }

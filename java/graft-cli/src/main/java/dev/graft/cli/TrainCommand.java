@@ -158,7 +158,7 @@ final class TrainCommand extends BaseCommand {
     }
 
     private int train(LoraModel model, Dataset data, @Nullable Dataset evalData, TrainRequest request) {
-        long frozenBefore = verifyFrozen ? model.base().residentFingerprint() : 0;
+        long frozenBefore = verifyFrozen ? model.residentFingerprint() : 0;
         TrainProgress progress = new TrainProgress(console());
         try (Trainer trainer =
                 new Trainer(model, data.examples(), evalData == null ? null : evalData.examples(), request.train())) {
@@ -178,7 +178,7 @@ final class TrainCommand extends BaseCommand {
                 return Interrupts.EXIT_CODE;
             }
             model.save(out);
-            boolean frozenIntact = !verifyFrozen || verifyFrozen(model.base(), frozenBefore);
+            boolean frozenIntact = !verifyFrozen || verifyFrozen(model, frozenBefore);
             report(model, progress, result, frozenIntact);
             return frozenIntact ? EXIT_OK : Failures.OUR_FAULT;
         }
@@ -198,8 +198,8 @@ final class TrainCommand extends BaseCommand {
         }
     }
 
-    private boolean verifyFrozen(PretrainedModel base, long before) {
-        long after = base.residentFingerprint();
+    private boolean verifyFrozen(LoraModel model, long before) {
+        long after = model.residentFingerprint();
         String verdict = before == after ? "not one bit changed" : "THEY CHANGED, which is a bug in Graft";
         console()
                 .info("frozen weights: fingerprint " + HexFormat.of().toHexDigits(before) + " before, "

@@ -13,15 +13,31 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** A frozen model with one adapter attached. */
 public final class LoraModel implements Trainable {
     private final PretrainedModel base;
     private final LoraAdapter adapter;
+    private final Decoder decoder;
+    /** New frozen weights of the adapted layers, where the adapter took over a part of the base's. */
+    private final @Nullable FrozenWeights residual;
 
+    /** An adapter beside the base as it is. */
     LoraModel(PretrainedModel base, LoraAdapter adapter) {
+        this(base, adapter, base.decoder(), null);
+    }
+
+    /**
+     * An adapter that took over a part of the base.
+     *
+     * @param decoder over {@code residual} and, for all other weights, the base
+     */
+    LoraModel(PretrainedModel base, LoraAdapter adapter, Decoder decoder, @Nullable FrozenWeights residual) {
         this.base = base;
         this.adapter = adapter;
+        this.decoder = decoder;
+        this.residual = residual;
     }
 
     public PretrainedModel base() {
@@ -44,7 +60,17 @@ public final class LoraModel implements Trainable {
 
     @Override
     public Decoder decoder() {
-        return base.decoder();
+        return decoder;
+    }
+
+    /** Whether the adapter took over a part of the base, so that its layers have frozen weights of their own. */
+    public boolean changesBase() {
+        return residual != null;
+    }
+
+    /** The fingerprint of all frozen weights that the base and this adapter have in the engine's memory now. */
+    public long residentFingerprint() {
+        return base.residentFingerprint() + (residual == null ? 0 : residual.residentFingerprint());
     }
 
     @Override
@@ -76,10 +102,17 @@ public final class LoraModel implements Trainable {
         identity.put("rank_pattern", config.rankPattern().toString());
         identity.put("alpha_pattern", config.alphaPattern().toString());
         identity.put("rslora", String.valueOf(config.rsLora()));
+        identity.put("init", config.init().toString());
+        identity.put(
+                "fingerprint of the changed base",
+                residual == null ? "none" : HexFormat.of().toHexDigits(residual.residentFingerprint()));
         return identity;
     }
 
-    /** Writes {@code adapter_config.json} and {@code adapter_model.safetensors} as PEFT does. */
+    /**
+     * Writes {@code adapter_config.json} and {@code adapter_model.safetensors} as PEFT does. What took over a part of the base is
+     * written as plain LoRA of twice the rank, for the base as it is.
+     */
     @Override
     public void save(Path folder) {
         PeftAdapter.write(folder, adapter, engine(), base.folder().toString(), base.fingerprint());

@@ -9,6 +9,7 @@ import dev.graft.io.TensorInfo;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraDelta;
 import dev.graft.lora.LoraModule;
+import dev.graft.lora.LowRankFactors;
 import dev.graft.tensor.HostFloats;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -106,13 +107,12 @@ public final class ModelMerger {
     private void writeMerged(WritableByteChannel channel, LoraModule module, TensorInfo info, MemorySegment stored)
             throws IOException {
         Engine engine = base.engine();
-        float[] a = engine.download(adapter.parameters().value(module.a()));
-        float[] b = engine.download(adapter.parameters().value(module.b()));
+        LowRankFactors delta = adapter.saved(engine, module);
         try (Arena arena = Arena.ofShared()) {
             MemorySegment merged = arena.allocate(info.byteSize(), 8);
             IntStream.range(0, module.module().out())
                     .parallel()
-                    .forEach(row -> mergeRow(row, module, a, b, info, stored, merged));
+                    .forEach(row -> mergeRow(row, module, delta, info, stored, merged));
             SafetensorsWriter.writeFully(channel, merged);
         }
     }
@@ -121,14 +121,13 @@ public final class ModelMerger {
     private void mergeRow(
             int row,
             LoraModule module,
-            float[] a,
-            float[] b,
+            LowRankFactors delta,
             TensorInfo info,
             MemorySegment stored,
             MemorySegment merged) {
         int in = module.module().in();
         float[] values = HostFloats.read(stored, info.dtype(), (long) row * in, in);
-        LoraDelta.addRow(values, row, a, b, module.scale());
+        LoraDelta.addRow(values, row, delta.a(), delta.b(), module.scale());
         double rounding = 0;
         for (float value : values) {
             rounding = Math.max(rounding, Math.abs(value - HostFloats.round(value, info.dtype())));

@@ -14,6 +14,7 @@ import dev.graft.lora.PeftAdapter;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.Fingerprint;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -40,6 +41,9 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     private final FrozenWeights weights;
     private final Decoder decoder;
     private final Workspace workspace;
+    /** The frozen weights of adapters that took over a part of the base's. */
+    private final List<FrozenWeights> residuals = new ArrayList<>();
+
     private @Nullable Long fingerprint;
 
     private PretrainedModel(
@@ -158,14 +162,21 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     }
 
     /**
-     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero.
+     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero; or A and B taken from the base's weights, which then
+     * has a decoder of its own for the rest of them.
      *
-     * @throws InputException where a target pattern matches nothing
+     * @throws InputException where a target pattern matches nothing, or the layers cannot start as the configuration says
      */
     public LoraModel attach(LoraConfig config, long seed) {
         LoraAdapter adapter = newAdapter(config, workspace, true);
-        adapter.initialise(engine, seed);
-        return new LoraModel(this, adapter);
+        if (!config.init().changesBase()) {
+            adapter.initialise(engine, seed);
+            return new LoraModel(this, adapter);
+        }
+        FrozenWeights residual = ResidualWeights.of(engine, config(), weights, adapter, precision, seed);
+        residuals.add(residual);
+        Decoder rest = new Decoder(config(), name -> residual.has(name) ? residual.weight(name) : weights.weight(name));
+        return new LoraModel(this, adapter, rest, residual);
     }
 
     /**
@@ -194,6 +205,8 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     @Override
     public void close() {
         workspace.close();
+        residuals.forEach(FrozenWeights::close);
+        residuals.clear();
         weights.close();
         if (checkpoint != null) {
             checkpoint.close();

@@ -18,6 +18,7 @@ import dev.graft.engine.AdamW;
  * @param shuffle whether each epoch has its own order; otherwise batches are consecutive rows
  * @param evalEvery steps between evaluations; 0 = never
  * @param saveEvery steps between checkpoints; 0 = never
+ * @param loraPlusRatio how many times A's learning rate B's is (LoRA+: Hayou et al., 2024); 1 = plain LoRA
  */
 public record TrainConfig(
         int epochs,
@@ -35,7 +36,8 @@ public record TrainConfig(
         long seed,
         boolean shuffle,
         int evalEvery,
-        int saveEvery) {
+        int saveEvery,
+        double loraPlusRatio) {
 
     public TrainConfig {
         atLeast("--epochs", epochs, 1);
@@ -51,6 +53,7 @@ public record TrainConfig(
         inRange("--beta2", beta2, 0, Math.nextDown(1.0));
         inRange("--eps", epsilon, 0, Double.MAX_VALUE);
         inRange("--clip-norm", clipNorm, 0, Double.MAX_VALUE);
+        inRange("--lora-plus-ratio", loraPlusRatio, 1, Double.MAX_VALUE);
     }
 
     private static void atLeast(String flag, int value, int least) {
@@ -84,7 +87,8 @@ public record TrainConfig(
                 seed,
                 shuffle,
                 evalEvery,
-                saveEvery);
+                saveEvery,
+                loraPlusRatio);
     }
 
     /** The update that ends step {@code step} (from 0) of {@code totalSteps}. */
@@ -121,6 +125,7 @@ public record TrainConfig(
         private boolean shuffle = true;
         private int evalEvery;
         private int saveEvery;
+        private double loraPlusRatio = 1;
 
         private Builder() {}
 
@@ -204,6 +209,11 @@ public record TrainConfig(
             return this;
         }
 
+        public Builder loraPlusRatio(double value) {
+            loraPlusRatio = value;
+            return this;
+        }
+
         public TrainConfig build() {
             return new TrainConfig(
                     epochs,
@@ -221,7 +231,8 @@ public record TrainConfig(
                     seed,
                     shuffle,
                     evalEvery,
-                    saveEvery);
+                    saveEvery,
+                    loraPlusRatio);
         }
     }
 }

@@ -36,13 +36,14 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMat
             Precision precision,
             LoraConfig lora,
             TrainingSize size) {
+        List<TargetMatcher.Match> matches = TargetMatcher.match(lora, Decoder.linearModules(config));
         return of(
-                FrozenWeights.plan(engine, checkpoint, config, precision),
+                FrozenWeights.plan(engine, checkpoint, config, precision, lora, matches),
                 engine.bufferLayout(),
                 config,
                 precision,
                 lora,
-                TargetMatcher.match(lora, Decoder.linearModules(config)),
+                matches,
                 size);
     }
 

@@ -58,6 +58,12 @@ public final class TrainOptions {
     @Option(names = "--weight-decay", paramLabel = "X", description = "AdamW's weight decay (default: 0).")
     private double weightDecay;
 
+    @Option(
+            names = "--lora-plus-ratio",
+            paramLabel = "X",
+            description = "LoRA+: B learns X times as fast as A, whose rate is --lr; 16 is usual (default: 1).")
+    private double loraPlusRatio = 1;
+
     @Option(names = "--beta1", paramLabel = "X", description = "AdamW's beta1 (default: 0.9).")
     private double beta1 = 0.9;
 
@@ -134,6 +140,7 @@ public final class TrainOptions {
                 .shuffle(!noShuffle)
                 .evalEvery(evaluationInterval())
                 .saveEvery(saveEvery)
+                .loraPlusRatio(loraPlusRatio)
                 .build();
     }
 

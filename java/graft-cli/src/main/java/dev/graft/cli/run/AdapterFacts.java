@@ -101,6 +101,11 @@ public record AdapterFacts(
         if (config.exclude() != null) {
             table.row("exclude", text(config.exclude()));
         }
+        if (adapter.convertedFrom() != null) {
+            table.row(
+                    "converted from",
+                    adapter.convertedFrom() + ": half of the rank was trained, half gives the base back what it took");
+        }
         table.row("adapted layers", layers() + ": " + counts());
         table.row("parameters", Units.count(trainable()) + share());
         table.row("size", Units.bytes(bytes));
@@ -149,6 +154,7 @@ public record AdapterFacts(
         json.put("exclude", config.exclude() == null ? null : text(config.exclude()));
         json.set("rank_pattern", Json.mapper().valueToTree(config.rankPattern()));
         json.set("alpha_pattern", Json.mapper().valueToTree(config.alphaPattern()));
+        json.put("converted_from", adapter.convertedFrom());
         json.put("adapted_layers", layers());
         json.set("layers_by_name", Json.mapper().valueToTree(suffixes()));
         json.put("trainable_parameters", trainable());

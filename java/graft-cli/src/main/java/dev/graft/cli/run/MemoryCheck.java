@@ -44,7 +44,8 @@ public final class MemoryCheck {
             TrainRequest request, Engine engine, Precision precision, TensorStore checkpoint, BatchLengths lengths) {
         FrozenWeights.check(checkpoint, request.config(), request.model().toString());
         requireCountable(request, lengths);
-        MemoryPlan frozen = FrozenWeights.plan(engine, checkpoint, request.config(), precision);
+        MemoryPlan frozen =
+                FrozenWeights.plan(engine, checkpoint, request.config(), precision, request.lora(), request.matches());
         return new MemoryCheck(request, precision, frozen, lengths, engine);
     }
 

@@ -6,6 +6,7 @@ import dev.graft.lora.PeftAdapter;
 import dev.graft.model.LoraModel;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The run that left a checkpoint, as far as its adapter tells; the trainer itself compares data and training flags. */
 public record SavedRun(Path checkpoint) {
@@ -18,14 +19,12 @@ public record SavedRun(Path checkpoint) {
     public void requireSame(LoraModel model, boolean force) {
         PeftAdapter saved = PeftAdapter.read(checkpoint);
         OpenModel.requireBase(saved, model.base(), force);
-        LoraConfig wanted = model.adapter().config();
-        LoraConfig before = saved.config();
-        requireEqual("--rank", before.rank(), wanted.rank());
-        requireEqual("--alpha", before.alpha(), wanted.alpha());
-        requireEqual("--dropout", before.dropout(), wanted.dropout());
-        requireEqual("--rslora", before.rsLora(), wanted.rsLora());
-        requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
-        requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
+        requireEqual(
+                "--init", start(saved.convertedFrom()), start(model.adapter().convertedFrom()));
+        if (saved.convertedFrom() == null) {
+            // what was converted has other numbers than its run's flags had; the trainer compares those
+            requireSame(saved.config(), model.adapter().config());
+        }
         requireEqual(
                 "number of adapted layers",
                 saved.shapes().size() / 2,
@@ -38,6 +37,20 @@ public record SavedRun(Path checkpoint) {
                         + "; resume with the same --targets and --exclude");
             }
         }
+    }
+
+    private void requireSame(LoraConfig before, LoraConfig wanted) {
+        requireEqual("--rank", before.rank(), wanted.rank());
+        requireEqual("--alpha", before.alpha(), wanted.alpha());
+        requireEqual("--dropout", before.dropout(), wanted.dropout());
+        requireEqual("--rslora", before.rsLora(), wanted.rsLora());
+        requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
+        requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
+    }
+
+    /** What the start took over from the base; saved adapters do not tell other starts apart. */
+    private static String start(@Nullable String convertedFrom) {
+        return convertedFrom == null ? "gaussian or kaiming" : convertedFrom;
     }
 
     private void requireEqual(String flag, Object before, Object wanted) {
