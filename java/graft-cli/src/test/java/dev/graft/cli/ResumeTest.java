@@ -65,8 +65,8 @@ class ResumeTest {
         Files.delete(parts.resolve(PeftAdapter.CONFIG_FILE));
         assertThat(Cli.run(train("--steps 6 --resume", parts)).complaint())
                 .contains("had --init pissa_niter_2, now it is gaussian or kaiming");
-        assertThat(Cli.run(train(flags + " --rank 4 --resume", parts)).complaint())
-                .contains("rank 3, now it is 4");
+        assertThat(Cli.run(train(flags + " --alpha 5 --resume", parts)).complaint())
+                .contains("alpha 32.0, now it is 5.0");
         Cli.Outcome resumed = Cli.run(train(flags + " --save-every 4 --resume --verify-frozen", parts))
                 .ok();
         assertThat(resumed.err()).contains("resuming after step 4 of 6").contains("not one bit changed");

@@ -33,7 +33,7 @@ final class ResidualWeights {
     /** Full decompositions of weights up to this size run beside each other; larger ones take their memory one by one. */
     private static final int LARGE = 1536;
     /** A full decomposition takes about this many nanoseconds by the cube of its weight's smaller side, on one core. */
-    private static final double NANOS = 6;
+    private static final double NANOS = 3;
 
     private static final double SLOW_SECONDS = 30;
 
@@ -159,7 +159,7 @@ final class ResidualWeights {
                 log.warn(
                         "full decompositions of {} layers take about {} minutes; --init pissa_niter_16 comes close much sooner",
                         modules.size(),
-                        Math.max(1, Math.round(seconds / 60)));
+                        Math.ceil(seconds / 6) / 10);
             }
         }
     }
