@@ -51,7 +51,7 @@ final class ResidualWeights {
             LoraConfig lora,
             List<TargetMatcher.Match> matches) {
         if (!lora.init().changesBase()) {
-            return new MemoryPlan(List.of());
+            return MemoryPlan.NONE;
         }
         requirePossible(lora.init(), config, matches);
         long bytes = matches.stream()

@@ -4,7 +4,7 @@ import dev.graft.common.InputException;
 import dev.graft.engine.AdamW;
 
 /**
- * How a run trains; the {@code train} command's flags. What is trained stands in {@link dev.graft.lora.LoraConfig}.
+ * How a run trains; the {@code train} command's flags. What is trained is the {@link Method}'s matter.
  *
  * @param epochs passes over the data, where {@code steps} is 0
  * @param steps optimizer steps; 0 to count by epochs
@@ -18,6 +18,7 @@ import dev.graft.engine.AdamW;
  * @param shuffle whether each epoch has its own order; otherwise batches are consecutive rows
  * @param evalEvery steps between evaluations; 0 = never
  * @param saveEvery steps between checkpoints; 0 = never
+ * @param gradientCheckpointing whether layers keep their input alone and backward computes the rest again: less memory, the same bits
  * @param loraPlusRatio how many times A's learning rate B's is (LoRA+: Hayou et al., 2024); 1 = plain LoRA
  */
 public record TrainConfig(
@@ -37,6 +38,7 @@ public record TrainConfig(
         boolean shuffle,
         int evalEvery,
         int saveEvery,
+        boolean gradientCheckpointing,
         double loraPlusRatio) {
 
     public TrainConfig {
@@ -88,6 +90,7 @@ public record TrainConfig(
                 shuffle,
                 evalEvery,
                 saveEvery,
+                gradientCheckpointing,
                 loraPlusRatio);
     }
 
@@ -126,6 +129,7 @@ public record TrainConfig(
         private int evalEvery;
         private int saveEvery;
         private double loraPlusRatio = 1;
+        private boolean gradientCheckpointing;
 
         private Builder() {}
 
@@ -209,6 +213,11 @@ public record TrainConfig(
             return this;
         }
 
+        public Builder gradientCheckpointing(boolean value) {
+            gradientCheckpointing = value;
+            return this;
+        }
+
         public Builder loraPlusRatio(double value) {
             loraPlusRatio = value;
             return this;
@@ -232,6 +241,7 @@ public record TrainConfig(
                     shuffle,
                     evalEvery,
                     saveEvery,
+                    gradientCheckpointing,
                     loraPlusRatio);
         }
     }

@@ -10,8 +10,10 @@ import dev.graft.engine.ReferenceEngine;
 import dev.graft.engine.Workspace;
 import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.DType;
 import dev.graft.testing.TinyModels;
+import dev.graft.train.Method;
 import dev.graft.train.TrainConfig;
 import dev.graft.train.Trainer;
 import dev.graft.train.TrainingPlan;
@@ -56,15 +58,17 @@ class DecoderBuffersTest {
         List<Example> data = TinyModels.rows(7, 30, 2);
         long before = engine.availableBytes();
         try (PretrainedModel base = PretrainedModel.load(folder, engine, precision)) {
+            Method method = new Method.Lora(lora, TargetMatcher.match(lora, Decoder.linearModules(base.config())));
             TrainingPlan plan = TrainingPlan.of(
                     engine,
                     base.checkpoint(),
                     base.config(),
                     precision,
-                    lora,
+                    method,
                     TrainingSize.of(data, null, training.batchSize()));
             LoraModel model = base.attach(lora, 0);
-            assertThat(plan.trainableCount()).isEqualTo(model.adapter().parameterCount());
+            assertThat(method.trainableCount(base.config()))
+                    .isEqualTo(model.adapter().parameterCount());
             try (Trainer trainer = new Trainer(model, data, null, training)) {
                 assertThat(before - engine.availableBytes()).isEqualTo(plan.allocatedBytes());
                 assertThat(trainer.totalSteps()).isEqualTo(1);
@@ -95,8 +99,10 @@ class DecoderBuffersTest {
     }
 
     private TrainingPlan plan(PretrainedModel base, LoraConfig lora) {
+        Method method =
+                new Method.Lora(lora, TargetMatcher.match(lora, base.decoder().linearModules()));
         return TrainingPlan.of(
-                engine, base.checkpoint(), base.config(), base.precision(), lora, new TrainingSize(9, 9));
+                engine, base.checkpoint(), base.config(), base.precision(), method, new TrainingSize(9, 9));
     }
 
     @Test
