@@ -36,6 +36,11 @@ class Case:
     def flags(self):
         return {**TRAIN_DEFAULTS, **self.train}
 
+    @property
+    def changes_base(self):
+        """Whether A and B start by taking over a part of the base's weights."""
+        return "init_lora_weights" in self.lora
+
 
 SIZES = dict(
     vocab_size=101,
@@ -80,6 +85,8 @@ def qwen2(**changes):
 def qwen3(**changes):
     return Qwen3Config(**{**SIZES, **changes})
 
+
+SMALL = dict(vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=1)
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -292,6 +299,39 @@ CASES = [
         ),
         dict(batch_size=2, grad_accum=2, weight_decay=0.05),
         seed=3,
+    ),
+    Case(
+        "lora_pissa",
+        "PiSSA: A and B start as the leading singular parts of the base's weights; rank and alpha patterns",
+        llama(**SMALL),
+        dict(
+            r=3,
+            lora_alpha=5,
+            init_lora_weights="pissa",
+            target_modules="all-linear",
+            rank_pattern={"v_proj": 2},
+            alpha_pattern={"up_proj": 4},
+        ),
+        seed=1,
+    ),
+    Case(
+        "lora_olora",
+        "OLoRA: A and B start as the first rows of R and columns of Q of the base's weights; rsLoRA; adapted head",
+        llama(**SMALL),
+        dict(
+            r=3,
+            lora_alpha=2,
+            use_rslora=True,
+            init_lora_weights="olora",
+            target_modules=["q_proj", "k_proj", "down_proj", "up_proj", "lm_head"],
+        ),
+    ),
+    Case(
+        "lora_plus",
+        "LoRA+: B's learning rate is 8 times A's; cosine with warm-up, weight decay, clipping",
+        llama(**SMALL),
+        dict(r=3, lora_alpha=6, target_modules="all-linear"),
+        dict(lr=2e-3, lora_plus_ratio=8.0, schedule="cosine", warmup_steps=2, weight_decay=0.1, clip_norm=0.5),
     ),
 ]
 

@@ -151,7 +151,7 @@ final class TrainCommand extends BaseCommand {
 
     private int train(OpenTrainable open, Dataset data, @Nullable Dataset evalData, TrainRequest request) {
         PretrainedModel base = verifyFrozen ? open.base() : null;
-        long frozenBefore = base == null ? 0 : base.residentFingerprint();
+        long frozenBefore = base == null ? 0 : open.frozenFingerprint();
         TrainProgress progress = new TrainProgress(console());
         Trainable model = open.model();
         try (Trainer trainer =
@@ -172,7 +172,7 @@ final class TrainCommand extends BaseCommand {
                 return Interrupts.EXIT_CODE;
             }
             model.save(out);
-            Boolean frozenIntact = base == null ? null : verifyFrozen(base, frozenBefore);
+            Boolean frozenIntact = base == null ? null : verifyFrozen(open, frozenBefore);
             TrainReport report = new TrainReport(request, progress, result, frozenIntact, out, open.weightsFile());
             if (output.isJson()) {
                 console().result(report.json());
@@ -197,8 +197,8 @@ final class TrainCommand extends BaseCommand {
         }
     }
 
-    private boolean verifyFrozen(PretrainedModel base, long before) {
-        long after = base.residentFingerprint();
+    private boolean verifyFrozen(OpenTrainable open, long before) {
+        long after = open.frozenFingerprint();
         String verdict = before == after ? "not one bit changed" : "THEY CHANGED, which is a bug in Graft";
         console()
                 .info("frozen weights: fingerprint " + HexFormat.of().toHexDigits(before) + " before, "

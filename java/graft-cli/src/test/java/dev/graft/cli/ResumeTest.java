@@ -58,6 +58,28 @@ class ResumeTest {
         assertThat(losses(parts)).isEqualTo(losses(before));
     }
 
+    @Test
+    void whatTookOverAPartOfTheBaseResumesByTheSameFlagsOnly() throws IOException {
+        String flags = "--steps 6 --init pissa_niter_2";
+        Path whole = folder.resolve("whole");
+        Cli.run(train(flags, whole)).ok();
+        Path parts = folder.resolve("parts");
+        Cli.run(train(flags + " --save-every 4", parts)).ok();
+        Files.delete(parts.resolve(PeftAdapter.CONFIG_FILE));
+        assertThat(Cli.run(train("--steps 6 --resume", parts)).complaint())
+                .contains("had --init pissa_niter_2, now it is gaussian or kaiming");
+        assertThat(Cli.run(train(flags + " --alpha 5 --resume", parts)).complaint())
+                .contains("alpha 32.0, now it is 5.0");
+        Cli.Outcome resumed = Cli.run(train(flags + " --save-every 4 --resume --verify-frozen", parts))
+                .ok();
+        assertThat(resumed.err()).contains("resuming after step 4 of 6").contains("not one bit changed");
+        assertThat(Cli.bytes(parts.resolve(PeftAdapter.WEIGHTS_FILE)))
+                .isEqualTo(Cli.bytes(whole.resolve(PeftAdapter.WEIGHTS_FILE)));
+        assertThat(Cli.run("inspect", parts).ok().out())
+                .contains("rank              6")
+                .contains("pissa_niter_2: half of the rank was trained");
+    }
+
     private static List<Double> losses(Path out) {
         return losses(Cli.metrics(out, "loss"));
     }

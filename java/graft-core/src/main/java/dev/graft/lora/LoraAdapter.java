@@ -28,6 +28,8 @@ public final class LoraAdapter {
     private final Map<String, SavedWeight> savedWeights;
     private final FlatParameters parameters;
     private final RowNorms norms;
+    /** What A and B took over from W0, by module; empty where they took nothing. */
+    private Map<String, LowRankFactors> taken = Map.of();
 
     private LoraAdapter(
             LoraConfig config,
@@ -68,6 +70,13 @@ public final class LoraAdapter {
             Precision precision,
             boolean training) {
         FlatParameters.Layout layout = new FlatParameters.Layout();
+        // all A, then all B, so that LoRA+ updates each in one piece
+        List<FlatParameters.Slot> downs = matches.stream()
+                .map(match -> layout.add(
+                        match.module().name() + ".lora_A.weight",
+                        match.rank(),
+                        match.module().in()))
+                .toList();
         Map<String, LoraModule> modules = new LinkedHashMap<>();
         for (TargetMatcher.Match match : matches) {
             LinearModule module = match.module();
@@ -77,14 +86,14 @@ public final class LoraAdapter {
                             module,
                             match.rank(),
                             config.scale(match.rank(), match.alpha()),
-                            layout.add(module.name() + ".lora_A.weight", match.rank(), module.in()),
-                            layout.add(module.name() + ".lora_B.weight", module.out(), match.rank()),
+                            downs.get(modules.size()),
+                            layout.addFast(module.name() + ".lora_B.weight", module.out(), match.rank()),
                             null,
                             modules.size()));
         }
         if (config.useDora()) {
             modules.replaceAll((name, module) -> module.withMagnitude(
-                    layout.add(name + MAGNITUDE, 1, module.module().out())));
+                    layout.addFast(name + MAGNITUDE, 1, module.module().out())));
         }
         Map<String, SavedWeight> saved = new LinkedHashMap<>();
         for (SavableWeight weight : config.modulesToSave().select(weights)) {
@@ -93,14 +102,19 @@ public final class LoraAdapter {
                     weight.name(),
                     new SavedWeight(
                             weight,
-                            original == null
-                                    ? layout.add(weight.name(), weight.rows(), weight.cols())
-                                    : original.slot()));
+                            original == null ? place(layout, weight) : original.slot()));
         }
         requireApart(modules, saved);
         RowNorms norms = new RowNorms(config.useDora() ? modules.values() : List.of(), allocator);
         return new LoraAdapter(
                 config, modules, saved, new FlatParameters(layout, allocator, precision, training), norms);
+    }
+
+    /** LoRA+ gives vectors the learning rate of B, as PEFT does. */
+    private static FlatParameters.Slot place(FlatParameters.Layout layout, SavableWeight weight) {
+        return weight.isVector()
+                ? layout.addFast(weight.name(), weight.rows(), weight.cols())
+                : layout.add(weight.name(), weight.rows(), weight.cols());
     }
 
     private static void requireApart(Map<String, LoraModule> modules, Map<String, SavedWeight> saved) {
@@ -151,7 +165,10 @@ public final class LoraAdapter {
         return modules.values().stream().mapToInt(LoraModule::rank).max().orElse(0);
     }
 
-    /** A random by the configuration's {@link AdapterInit}, B zero; DoRA's m then wants {@link #startMagnitudes}. */
+    /**
+     * A random by the configuration's {@link AdapterInit}, which must leave W0 as it is; B zero. DoRA's m then wants
+     * {@link #startMagnitudes}.
+     */
     public void initialise(Engine engine, long seed) {
         for (LoraModule module : modules.values()) {
             engine.upload(initialA(module, seed), parameters.value(module.a()));
@@ -164,10 +181,14 @@ public final class LoraAdapter {
         int count = module.a().size();
         int stream = module.stream();
         return switch (config.init()) {
-            case GAUSSIAN -> RandomFill.normal(seed, RandomPurpose.INITIALISE_A, stream, count, 1f / module.rank());
-            case KAIMING ->
+            case AdapterInit.Gaussian gaussian ->
+                RandomFill.normal(seed, RandomPurpose.INITIALISE_A, stream, count, 1f / module.rank());
+            case AdapterInit.Kaiming kaiming ->
                 RandomFill.uniform(seed, RandomPurpose.INITIALISE_A, stream, count, (float)
                         (1 / Math.sqrt(module.module().in())));
+            case AdapterInit.Pissa pissa -> throw takesFromBase();
+            case AdapterInit.RandomisedPissa pissa -> throw takesFromBase();
+            case AdapterInit.Olora olora -> throw takesFromBase();
         };
     }
 
@@ -202,6 +223,47 @@ public final class LoraAdapter {
     /** {@code ‖W0 + s B A‖} of a DoRA module's rows, F32 [1, d]. */
     TensorView rowNorms(Engine engine, LoraModule module, TensorView weight) {
         return norms.of(engine, parameters, module, weight);
+    }
+
+    private IllegalStateException takesFromBase() {
+        return new IllegalStateException("an adapter that starts by " + config.init() + " needs the weights it adapts");
+    }
+
+    /**
+     * A and B as they are after taking over a part of W0.
+     *
+     * @param start A₀ and B₀ by module name; the frozen weights must be without {@code s B₀ A₀} from now on
+     */
+    public void takeOver(Engine engine, Map<String, LowRankFactors> start) {
+        for (LoraModule module : modules.values()) {
+            engine.upload(start.get(module.name()).a(), parameters.value(module.a()));
+            engine.upload(start.get(module.name()).b(), parameters.value(module.b()));
+        }
+        parameters.refresh(engine);
+        taken = Map.copyOf(start);
+    }
+
+    /**
+     * What this adapter adds to a layer's W0 as the checkpoint has it, up to the factor s: A and B, or, where they took over a part
+     * of W0, the factors of {@code B A - B₀ A₀}, which have twice the rank.
+     */
+    public LowRankFactors saved(Engine engine, LoraModule module) {
+        LowRankFactors now = new LowRankFactors(
+                module.rank(),
+                engine.download(parameters.value(module.a())),
+                engine.download(parameters.value(module.b())));
+        LowRankFactors start = taken.get(module.name());
+        return start == null ? now : now.minus(start);
+    }
+
+    /** The start by which A and B took over a part of W0; null where they took nothing. */
+    public @Nullable String convertedFrom() {
+        return taken.isEmpty() ? null : config.init().toString();
+    }
+
+    /** The configuration that {@link #saved} factors have: this adapter's, or the one of plain LoRA that does the same. */
+    public LoraConfig savedConfig() {
+        return taken.isEmpty() ? config : config.asPlain();
     }
 
     /** Sets everything; {@code weights} has the values of each slot by its name. */

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * @param rankPattern ranks for modules whose name matches {@code (.*\.)?(key)$}
  * @param alphaPattern alphas likewise
  * @param rsLora scale by α / √r instead (Kalajdzievski, 2023)
- * @param init how A starts
+ * @param init how A and B start
  * @param useDora scale the rows of W0 + s B A to trained lengths (DoRA; Liu et al., 2024)
  * @param modulesToSave what is trained whole beside
  */
@@ -53,6 +53,15 @@ public record LoraConfig(
             checkKey(key, "alpha_pattern");
             checkAlpha(value, "alpha_pattern " + key + ":");
         });
+        boolean hasPatterns = !rankPattern.isEmpty() || !alphaPattern.isEmpty();
+        if (init.changesBase() && useDora) {
+            throw new InputException("--init " + init + " with --dora: no plain adapter does the same as what such a run saves, so"
+                    + " that other tools could not load it; leave one of them out");
+        }
+        if (init.changesBase() && rsLora && hasPatterns) {
+            throw new InputException("--init " + init + " with --rslora and --rank-pattern or --alpha-pattern: such an "
+                    + "adapter cannot be saved as plain LoRA; leave one of the three out");
+        }
         // the first key that matches wins, so the order is kept
         rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern));
         alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
@@ -112,6 +121,29 @@ public record LoraConfig(
                 alphaPattern,
                 rsLora,
                 init,
+                useDora,
+                modulesToSave);
+    }
+
+    /**
+     * Plain LoRA of twice the rank with the same scales, as which an adapter that took over a part of W0 is saved. The numbers are
+     * those of PEFT's conversion ({@code save_pretrained} with {@code path_initial_model_for_weight_conversion}).
+     */
+    LoraConfig asPlain() {
+        Map<String, Integer> ranks = new LinkedHashMap<>();
+        rankPattern.forEach((key, value) -> ranks.put(key, Math.multiplyExact(2, value)));
+        Map<String, Double> alphas = new LinkedHashMap<>();
+        alphaPattern.forEach((key, value) -> alphas.put(key, 2 * value));
+        return new LoraConfig(
+                Math.multiplyExact(2, rank),
+                alpha * (rsLora ? Math.sqrt(2) : 2),
+                dropout,
+                targets,
+                exclude,
+                ranks,
+                alphas,
+                rsLora,
+                AdapterInit.KAIMING,
                 useDora,
                 modulesToSave);
     }

@@ -11,6 +11,7 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -23,8 +24,8 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * and with DoRA {@code y = (x W0ᵀ + s (x Aᵀ) Bᵀ) · m / ‖W0 + s B A‖}, m [1, out] starting at {@code ‖W0‖} (row by row). W0 [out, in]
- * is frozen: it has no gradient and is never written. A [r, in] starts random by the configuration's
- * {@link AdapterInit}, B [out, r] at zero, so that the layer starts exactly as W0. Matrices come and go as float32 arrays, row by
+ * is frozen: it has no gradient and is never written. A [r, in] and B [out, r] start by the configuration's
+ * {@link AdapterInit}, so that the layer starts as W0. Matrices come and go as float32 arrays, row by
  * row; inside, W0 and activations have the precision's dtype. A training step with {@code dev.graft.train.Optimizer}:
  *
  * <pre>{@code
@@ -40,7 +41,9 @@ public final class LoraLinear implements AutoCloseable {
 
     private final Engine engine;
     private final Workspace workspace;
-    private final float[] original;
+    /** The frozen weight in float32: W0, or what is left of it where A and B took over a part. */
+    private final float[] unadapted;
+
     private final Linear linear;
     private final LoraAdapter adapter;
     private final LoraBuffers buffers;
@@ -60,21 +63,31 @@ public final class LoraLinear implements AutoCloseable {
             Options options) {
         this.engine = engine;
         this.workspace = new Workspace(engine);
-        this.original = weight.clone();
+        this.unadapted = weight.clone();
         this.seed = options.seed();
         int rows = options.maxRows();
         var dtype = precision.compute();
-        Tensor frozen = workspace.tensor(MemoryKind.FROZEN_WEIGHTS, "W0", dtype, module.out(), module.in());
-        engine.upload(weight, frozen);
-        this.linear = new Linear(NAME, new Weight(NAME, frozen.asReadOnly(), null), null);
         TargetMatcher.Match match = new TargetMatcher.Match(module, config.rank(), config.alpha());
         this.adapter = LoraAdapter.create(config, List.of(match), workspace, precision, true);
         this.buffers = new LoraBuffers(workspace, List.of(adapter), rows, rows, precision, LoraBuffers.Keep.ALL_LAYERS);
         this.x = workspace.tensor(MemoryKind.ACTIVATIONS, "x", dtype, rows, module.in());
         this.y = workspace.tensor(MemoryKind.ACTIVATIONS, "y and dy", dtype, rows, module.out());
         this.dx = workspace.tensor(MemoryKind.WORKSPACE, "dx", dtype, rows, module.in());
-        adapter.initialise(engine, seed);
+        start(config);
+        Tensor frozen = workspace.tensor(MemoryKind.FROZEN_WEIGHTS, "W0", dtype, module.out(), module.in());
+        engine.upload(unadapted, frozen);
+        this.linear = new Linear(NAME, new Weight(NAME, frozen.asReadOnly(), null), null);
         adapter.startMagnitudes(engine, name -> frozen);
+    }
+
+    private void start(LoraConfig config) {
+        if (!config.init().changesBase()) {
+            adapter.initialise(engine, seed);
+            return;
+        }
+        LowRankFactors start = PrincipalStart.of(config.init(), unadapted, module(), seed);
+        PrincipalStart.subtract(unadapted, start, module());
+        adapter.takeOver(engine, Map.of(NAME, start));
     }
 
     private record Options(long seed, int maxRows) {}
@@ -83,7 +96,7 @@ public final class LoraLinear implements AutoCloseable {
      * A layer over {@code weight}, with gradients at zero.
      *
      * @param weight W0, [out, in] row by row; copied
-     * @param config rank, alpha, dropout, rsLoRA, DoRA and the start of A; which layers it targets does not matter here
+     * @param config rank, alpha, dropout, rsLoRA, DoRA and how A and B start; which layers it targets does not matter here
      * @param seed of A and of dropout
      * @param maxRows rows of the largest x
      */
@@ -214,7 +227,7 @@ public final class LoraLinear implements AutoCloseable {
         return module().scale();
     }
 
-    /** W0 as products read it: in the compute dtype. */
+    /** The frozen weight as products read it: in the compute dtype. */
     public TensorView weight() {
         return linear.weight().value();
     }
@@ -225,9 +238,9 @@ public final class LoraLinear implements AutoCloseable {
         float[] a = a();
         float[] b = b();
         float[] magnitude = module().magnitude() == null ? null : magnitude();
-        float[] merged = new float[original.length];
+        float[] merged = new float[unadapted.length];
         for (int row = 0; row < linear.out(); row++) {
-            float[] weightRow = Arrays.copyOfRange(original, row * in, (row + 1) * in);
+            float[] weightRow = Arrays.copyOfRange(unadapted, row * in, (row + 1) * in);
             LoraDelta.addRow(weightRow, row, a, b, scale());
             if (magnitude != null) {
                 LoraDelta.scaleRow(weightRow, magnitude[row]);

@@ -6,7 +6,6 @@ import dev.graft.io.AtomicFiles;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
 import dev.graft.io.TensorInfo;
-import dev.graft.nn.FlatParameters;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.HostFloats;
 import java.lang.foreign.Arena;
@@ -37,6 +36,8 @@ import org.jspecify.annotations.Nullable;
  * @param shapes of the weights: rows and columns, or a vector's length
  * @param baseModel {@code base_model_name_or_path}; null where the file has none
  * @param baseFingerprint of the checkpoint it was trained on; null for adapters that other tools wrote
+ * @param convertedFrom the start by which it took over a part of W0, before it was made plain LoRA of twice the rank; null where
+ *     it was trained as it is, and for adapters that other tools wrote
  */
 public record PeftAdapter(
         Path folder,
@@ -44,13 +45,15 @@ public record PeftAdapter(
         Map<String, float[]> weights,
         Map<String, List<Integer>> shapes,
         @Nullable String baseModel,
-        @Nullable Long baseFingerprint) {
+        @Nullable Long baseFingerprint,
+        @Nullable String convertedFrom) {
 
     public static final String CONFIG_FILE = "adapter_config.json";
     public static final String WEIGHTS_FILE = "adapter_model.safetensors";
 
     private static final String PREFIX = "base_model.model.";
     private static final String FINGERPRINT_KEY = "graft_base_fingerprint";
+    private static final String CONVERTED_KEY = "graft_converted_from";
     private static final String A = ".lora_A.weight";
     private static final String B = ".lora_B.weight";
 
@@ -65,6 +68,7 @@ public record PeftAdapter(
         Map<String, List<Integer>> shapes = new LinkedHashMap<>();
         Path file = folder.resolve(WEIGHTS_FILE);
         Long fingerprint;
+        String convertedFrom;
         try (SafetensorsFile tensors = SafetensorsFile.open(file)) {
             for (TensorInfo info : tensors.tensors().values()) {
                 // PEFT also stores the frozen output head when it is a target
@@ -78,8 +82,10 @@ public record PeftAdapter(
                         HostFloats.read(tensors.data(info.name()), info.dtype(), 0, Math.toIntExact(info.elements())));
             }
             fingerprint = readFingerprint(tensors.metadata().get(FINGERPRINT_KEY));
+            convertedFrom = tensors.metadata().get(CONVERTED_KEY);
         }
-        return new PeftAdapter(folder, configFile.config(), weights, shapes, configFile.baseModel(), fingerprint);
+        return new PeftAdapter(
+                folder, configFile.config(), weights, shapes, configFile.baseModel(), fingerprint, convertedFrom);
     }
 
     private static String checkedName(Path file, TensorInfo info, ModulesToSave saved) {
@@ -200,7 +206,8 @@ public record PeftAdapter(
     }
 
     /**
-     * Writes an adapter: both files atomically, the weights first, so that a folder with a configuration is whole.
+     * Writes an adapter: both files atomically, the weights first, so that a folder with a configuration is whole. What took over
+     * a part of W0 is written as plain LoRA of twice the rank ({@link LoraAdapter#saved}), which fits the base as it is.
      *
      * @param baseModel {@code base_model_name_or_path}
      * @param baseFingerprint goes into the safetensors metadata, which other readers ignore
@@ -209,33 +216,50 @@ public record PeftAdapter(
         AtomicFiles.createDirectories(folder);
         try (Arena arena = Arena.ofConfined()) {
             List<SafetensorsWriter.Entry> entries = new ArrayList<>();
-            stored(adapter).forEach((name, slot) -> {
-                MemorySegment bytes = arena.allocate(4L * slot.size(), 8);
-                HostFloats.write(engine.download(adapter.parameters().value(slot)), bytes, DType.F32, 0);
-                entries.add(SafetensorsWriter.Entry.of(PREFIX + name, DType.F32, shape(adapter, name, slot), bytes));
-            });
+            for (LoraModule module : adapter.modules()) {
+                LowRankFactors factors = adapter.saved(engine, module);
+                LinearModule layer = module.module();
+                entries.add(entry(
+                        arena,
+                        layer.name() + A,
+                        List.of((long) factors.rank(), (long) layer.in()),
+                        factors.a()));
+                entries.add(entry(
+                        arena,
+                        layer.name() + B,
+                        List.of((long) layer.out(), (long) factors.rank()),
+                        factors.b()));
+                if (module.magnitude() != null) {
+                    float[] lengths = engine.download(adapter.parameters().value(module.magnitude()));
+                    entries.add(entry(
+                            arena, module.magnitude().name(), List.of((long) lengths.length), lengths));
+                }
+            }
+            for (SavedWeight saved : adapter.savedWeights()) { // a tied one under both its names
+                List<Long> shape =
+                        saved.weight().shape().stream().map(Integer::longValue).toList();
+                entries.add(entry(
+                        arena,
+                        saved.name(),
+                        shape,
+                        engine.download(adapter.parameters().value(saved.slot()))));
+            }
             Map<String, String> metadata = new TreeMap<>();
             metadata.put("format", "pt");
             metadata.put(FINGERPRINT_KEY, HexFormat.of().toHexDigits(baseFingerprint));
+            String convertedFrom = adapter.convertedFrom();
+            if (convertedFrom != null) {
+                metadata.put(CONVERTED_KEY, convertedFrom);
+            }
             SafetensorsWriter.write(folder.resolve(WEIGHTS_FILE), metadata, entries);
         }
         List<String> names = adapter.modules().stream().map(LoraModule::name).toList();
-        PeftConfigFile.write(folder.resolve(CONFIG_FILE), adapter.config(), names, baseModel);
+        PeftConfigFile.write(folder.resolve(CONFIG_FILE), adapter.savedConfig(), names, baseModel);
     }
 
-    /** Where each tensor of the file lies: a tied weight is stored twice, under both its names. */
-    private static Map<String, FlatParameters.Slot> stored(LoraAdapter adapter) {
-        Map<String, FlatParameters.Slot> stored = new LinkedHashMap<>();
-        adapter.parameters().slots().forEach(slot -> stored.put(slot.name(), slot));
-        adapter.savedWeights().forEach(saved -> stored.put(saved.name(), saved.slot()));
-        return stored;
-    }
-
-    private static List<Long> shape(LoraAdapter adapter, String name, FlatParameters.Slot slot) {
-        SavedWeight saved = adapter.savedWeight(name);
-        boolean isVector = saved == null
-                ? name.endsWith(LoraAdapter.MAGNITUDE)
-                : saved.weight().shape().size() == 1;
-        return isVector ? List.of((long) slot.cols()) : List.of((long) slot.rows(), (long) slot.cols());
+    private static SafetensorsWriter.Entry entry(Arena arena, String name, List<Long> shape, float[] values) {
+        MemorySegment bytes = arena.allocate(4L * values.length, 8);
+        HostFloats.write(values, bytes, DType.F32, 0);
+        return SafetensorsWriter.Entry.of(PREFIX + name, DType.F32, shape, bytes);
     }
 }

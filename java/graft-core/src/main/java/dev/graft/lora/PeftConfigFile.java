@@ -86,7 +86,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
         json.put("ensure_weight_tying", saved.keepTies());
         json.put("exclude_modules", patternValue(config.exclude()));
         json.put("inference_mode", true);
-        json.put("init_lora_weights", config.init() == AdapterInit.GAUSSIAN ? "gaussian" : true);
+        json.put("init_lora_weights", config.init().equals(AdapterInit.GAUSSIAN) ? "gaussian" : true);
         json.put("loftq_config", Map.of());
         json.put("lora_alpha", wholeIfPossible(config.alpha()));
         json.put("lora_dropout", config.dropout());

@@ -4,14 +4,20 @@ import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.SavedWeight;
 import dev.graft.nn.FlatParameters;
 import dev.graft.nn.Weight;
+import org.jspecify.annotations.Nullable;
 
-/** A frozen model's weights, and in place of some those that an adapter trains whole. */
-record AdaptedWeights(WeightSource base, LoraAdapter adapter) implements WeightSource {
+/**
+ * A frozen model's weights, and in place of some those that an adapter trains whole, or what it left of them.
+ *
+ * @param residual frozen weights without what the adapter took over; null where it took nothing
+ */
+record AdaptedWeights(
+        WeightSource base, @Nullable FrozenWeights residual, LoraAdapter adapter) implements WeightSource {
     @Override
     public Weight weight(String name) {
         SavedWeight saved = adapter.savedWeight(name);
         if (saved == null) {
-            return base.weight(name);
+            return residual != null && residual.has(name) ? residual.weight(name) : base.weight(name);
         }
         FlatParameters parameters = adapter.parameters();
         return new Weight(
@@ -23,6 +29,7 @@ record AdaptedWeights(WeightSource base, LoraAdapter adapter) implements WeightS
     /** A head that the base ties to its embedding stays the frozen one where only the embedding is trained. */
     @Override
     public Weight head(DecoderConfig config) {
-        return adapter.savedWeight(Decoder.HEAD_WEIGHT) == null ? base.head(config) : weight(Decoder.HEAD_WEIGHT);
+        boolean own = !config.tiedEmbeddings() || adapter.savedWeight(Decoder.HEAD_WEIGHT) != null;
+        return own ? weight(Decoder.HEAD_WEIGHT) : base.head(config);
     }
 }

@@ -10,6 +10,7 @@ import dev.graft.io.TensorInfo;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraDelta;
 import dev.graft.lora.LoraModule;
+import dev.graft.lora.LowRankFactors;
 import dev.graft.lora.SavedWeight;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.HostFloats;
@@ -128,8 +129,7 @@ public final class ModelMerger {
     private void writeMerged(WritableByteChannel channel, LoraModule module, TensorInfo info, MemorySegment stored)
             throws IOException {
         Engine engine = base.engine();
-        float[] a = engine.download(adapter.parameters().value(module.a()));
-        float[] b = engine.download(adapter.parameters().value(module.b()));
+        LowRankFactors delta = adapter.saved(engine, module);
         float[] magnitude = module.magnitude() == null
                 ? null
                 : engine.download(adapter.parameters().value(module.magnitude()));
@@ -137,7 +137,7 @@ public final class ModelMerger {
             MemorySegment merged = arena.allocate(info.byteSize(), 8);
             IntStream.range(0, module.module().out())
                     .parallel()
-                    .forEach(row -> mergeRow(row, module, a, b, magnitude, info, stored, merged));
+                    .forEach(row -> mergeRow(row, module, delta, magnitude, info, stored, merged));
             SafetensorsWriter.writeFully(channel, merged);
         }
     }
@@ -146,15 +146,14 @@ public final class ModelMerger {
     private void mergeRow(
             int row,
             LoraModule module,
-            float[] a,
-            float[] b,
+            LowRankFactors delta,
             float @Nullable [] magnitude,
             TensorInfo info,
             MemorySegment stored,
             MemorySegment merged) {
         int in = module.module().in();
         float[] values = HostFloats.read(stored, info.dtype(), (long) row * in, in);
-        LoraDelta.addRow(values, row, a, b, module.scale());
+        LoraDelta.addRow(values, row, delta.a(), delta.b(), module.scale());
         if (magnitude != null) {
             LoraDelta.scaleRow(values, magnitude[row]);
         }

@@ -17,6 +17,7 @@ import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.Fingerprint;
 import dev.graft.tensor.HostFloats;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -43,6 +44,9 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     private final FrozenWeights weights;
     private final Decoder decoder;
     private final Workspace workspace;
+    /** The frozen weights of adapters that took over a part of the base's. */
+    private final List<FrozenWeights> residuals = new ArrayList<>();
+
     private @Nullable Long fingerprint;
 
     private PretrainedModel(
@@ -161,17 +165,24 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     }
 
     /**
-     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero, DoRA's m the lengths of W0's rows, modules to save as
-     * the base has them.
+     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero, or both taken from the base's weights; DoRA's m the
+     * lengths of W0's rows, modules to save as the base has them.
      *
-     * @throws InputException where a target pattern or a module to save matches nothing
+     * @throws InputException where a target pattern or a module to save matches nothing, or the layers cannot start as the
+     *     configuration says
      */
     public LoraModel attach(LoraConfig config, long seed) {
         LoraAdapter adapter = newAdapter(config, workspace, true);
         adapter.copyWeights(engine, this::storedWeight);
-        adapter.initialise(engine, seed);
+        FrozenWeights residual = null;
+        if (config.init().changesBase()) {
+            residual = ResidualWeights.of(engine, config(), weights, adapter, precision, seed);
+            residuals.add(residual);
+        } else {
+            adapter.initialise(engine, seed);
+        }
         adapter.startMagnitudes(engine, name -> decoder.linear(name).weight().value());
-        return new LoraModel(this, adapter);
+        return new LoraModel(this, adapter, residual);
     }
 
     /**
@@ -190,7 +201,7 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
         LoraAdapter adapter = LoraAdapter.create(
                 config, saved.matches(decoder.linearModules()), weights, workspace, precision, training);
         adapter.setWeights(engine, saved.weights());
-        return new LoraModel(this, adapter);
+        return new LoraModel(this, adapter, null);
     }
 
     /** An adapter of this model's shape, not yet initialised, from any allocator: also a planning one. */
@@ -218,6 +229,8 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     @Override
     public void close() {
         workspace.close();
+        residuals.forEach(FrozenWeights::close);
+        residuals.clear();
         weights.close();
         if (checkpoint != null) {
             checkpoint.close();

@@ -23,8 +23,12 @@ public final class FlatParameters {
     /** Parameters start on 64-byte boundaries; the gaps stay zero. */
     private static final int ALIGNMENT = 16;
 
-    /** One parameter: its name, its shape, and where it starts in the flat array. */
-    public record Slot(String name, int rows, int cols, int offset) {
+    /**
+     * One parameter: its name, its shape, and where it starts in the flat array.
+     *
+     * @param fast whether LoRA+ gives it the larger learning rate: B does, A does not
+     */
+    public record Slot(String name, int rows, int cols, int offset, boolean fast) {
         public int size() {
             return rows * cols;
         }
@@ -37,13 +41,22 @@ public final class FlatParameters {
 
         /** Adds a parameter and returns its place. */
         public Slot add(String name, int rows, int cols) {
+            return add(name, rows, cols, false);
+        }
+
+        /** As {@link #add}, for a parameter to which LoRA+ gives the larger learning rate. */
+        public Slot addFast(String name, int rows, int cols) {
+            return add(name, rows, cols, true);
+        }
+
+        private Slot add(String name, int rows, int cols, boolean fast) {
             long offset = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
             end = offset + (long) rows * cols;
             if (end > Integer.MAX_VALUE - ALIGNMENT) {
                 throw new InputException("more than 2^31 trainable numbers at " + name
                         + "; train fewer modules (--targets) or a smaller --rank");
             }
-            Slot slot = new Slot(name, rows, cols, (int) offset);
+            Slot slot = new Slot(name, rows, cols, (int) offset, fast);
             slots.add(slot);
             return slot;
         }

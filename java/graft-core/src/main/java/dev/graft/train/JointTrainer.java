@@ -57,7 +57,8 @@ public final class JointTrainer implements AutoCloseable {
         this.workspace = new Workspace(engine);
         for (Member member : members) {
             orders.add(new BatchOrder(data.size(), member.config()));
-            optimizers.add(new Optimizer(member.model().parameters(), workspace));
+            optimizers.add(new Optimizer(
+                    member.model().parameters(), workspace, member.config().loraPlusRatio()));
             engine.zero(member.model().parameters().gradients());
         }
         TrainingSize size =
@@ -88,6 +89,12 @@ public final class JointTrainer implements AutoCloseable {
         }
         TrainConfig first = members.getFirst().config();
         for (Member member : members) {
+            if (member.model().changesBase()) {
+                throw new InputException(
+                        "--init " + member.model().adapter().config().init()
+                                + " changes the frozen weights, which adapters that are trained together share; use gaussian or"
+                                + " kaiming, or train it alone");
+            }
             TrainConfig config = member.config();
             boolean alike = config.batchSize() == first.batchSize()
                     && config.gradAccum() == first.gradAccum()

@@ -48,9 +48,12 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
     /** The memory of what {@code method} leaves frozen. */
     public static MemoryPlan frozen(
             Engine engine, TensorStore checkpoint, DecoderConfig config, Precision precision, Method method) {
-        return method instanceof Method.Full
-                ? MemoryPlan.NONE
-                : FrozenWeights.plan(engine, checkpoint, config, precision);
+        return switch (method) {
+            case Method.Lora lora ->
+                FrozenWeights.plan(engine, checkpoint, config, precision, lora.config(), lora.matches());
+            case Method.JointLora joint -> FrozenWeights.plan(engine, checkpoint, config, precision);
+            case Method.Full full -> MemoryPlan.NONE;
+        };
     }
 
     /** As above, where the frozen weights' memory is known already. */

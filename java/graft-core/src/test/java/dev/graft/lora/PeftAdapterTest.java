@@ -17,12 +17,14 @@ import dev.graft.io.SafetensorsWriter;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
 import dev.graft.tensor.DType;
+import dev.graft.testing.Deltas;
 import dev.graft.testing.TinyModels;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -255,6 +257,47 @@ class PeftAdapterTest {
     }
 
     @Test
+    void whatTookOverAPartOfTheBaseIsWrittenAsPlainLora() {
+        LoraConfig config = LoraConfig.builder()
+                .rank(2)
+                .alpha(5)
+                .targets("q_proj,v_proj")
+                .rankPattern(Map.of("v_proj", 1))
+                .alphaPattern(Map.of("v_proj", 3.0))
+                .init(new AdapterInit.RandomisedPissa(4))
+                .build();
+        LoraAdapter adapter = adapter(config);
+        Map<String, float[]> began = valuesOf(adapter);
+        Map<String, LowRankFactors> start = new LinkedHashMap<>();
+        adapter.modules()
+                .forEach(module -> start.put(
+                        module.name(),
+                        new LowRankFactors(
+                                module.rank(),
+                                began.get(module.a().name()),
+                                began.get(module.b().name()))));
+        adapter.takeOver(engine, start);
+        TinyModels.randomise(adapter, engine, 8);
+        PeftAdapter.write(folder, adapter, engine, "base", FINGERPRINT);
+        PeftAdapter read = PeftAdapter.read(folder);
+        assertThat(read.convertedFrom()).isEqualTo("pissa_niter_4");
+        assertThat(read.config().init()).isEqualTo(AdapterInit.KAIMING);
+        assertThat(read.config().rank()).isEqualTo(4);
+        assertThat(read.config().alpha()).isEqualTo(10);
+        assertThat(read.config().rankPattern()).isEqualTo(Map.of("v_proj", 2));
+        assertThat(read.config().alphaPattern()).isEqualTo(Map.of("v_proj", 6.0));
+        LoraModule module = adapter.modules().getFirst();
+        float[] now = valuesOf(adapter).get(module.b().name());
+        float[] before = start.get(module.name()).b();
+        float[] both = read.weights().get(module.b().name());
+        for (int row = 0; row < module.module().out(); row++) {
+            assertThat(Arrays.copyOfRange(both, row * 4, row * 4 + 4))
+                    .containsExactly(now[row * 2], now[row * 2 + 1], -before[row * 2], -before[row * 2 + 1]);
+        }
+        assertThat(Deltas.of(read, modules())).usingRecursiveComparison().isEqualTo(Deltas.of(adapter, engine));
+    }
+
+    @Test
     void patternsWhoseOrderMattersSurviveTheSortingOfKeys() {
         Map<String, Integer> ranks = new LinkedHashMap<>();
         ranks.put("v_proj", 2);
@@ -308,7 +351,7 @@ class PeftAdapterTest {
 
     private static PeftAdapter with(PeftAdapter read, LoraConfig config) {
         return new PeftAdapter(
-                read.folder(), config, read.weights(), read.shapes(), read.baseModel(), read.baseFingerprint());
+                read.folder(), config, read.weights(), read.shapes(), read.baseModel(), read.baseFingerprint(), null);
     }
 
     @Test

@@ -8,6 +8,7 @@ import dev.graft.engine.PlanningAllocator;
 import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
 import dev.graft.engine.Workspace;
+import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.DType;
@@ -78,6 +79,34 @@ class DecoderBuffersTest {
             }
         }
         assertThat(engine.availableBytes()).as("all freed").isEqualTo(before);
+    }
+
+    @Test
+    void weightsWithoutWhatAdaptersTookOverAreCounted() {
+        TinyModels.write(folder, TinyModels.config(Architecture.LLAMA), engine, DType.F32, 1);
+        LoraConfig plain =
+                LoraConfig.builder().rank(3).targets("v_proj,up_proj").build();
+        LoraConfig pissa = LoraConfig.builder()
+                .rank(3)
+                .targets("v_proj,up_proj")
+                .init(AdapterInit.PISSA)
+                .build();
+        for (Precision precision : Precision.values()) {
+            try (PretrainedModel base = PretrainedModel.load(folder, engine, precision)) {
+                long bytes =
+                        plan(base, pissa).allocatedBytes() - plan(base, plain).allocatedBytes();
+                // two layers, v_proj [12, 20] and up_proj [28, 20]
+                assertThat(bytes)
+                        .isEqualTo(2L * (12 + 28) * 20 * precision.compute().byteSize());
+            }
+        }
+    }
+
+    private TrainingPlan plan(PretrainedModel base, LoraConfig lora) {
+        Method method =
+                new Method.Lora(lora, TargetMatcher.match(lora, base.decoder().linearModules()));
+        return TrainingPlan.of(
+                engine, base.checkpoint(), base.config(), base.precision(), method, new TrainingSize(9, 9));
     }
 
     @Test

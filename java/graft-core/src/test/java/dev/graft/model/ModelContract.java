@@ -1,16 +1,20 @@
 package dev.graft.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
+import dev.graft.lora.AdapterInit;
 import dev.graft.lora.AdapterRange;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.LoraPass;
+import dev.graft.lora.PeftAdapter;
 import dev.graft.nn.FlatParameters;
 import dev.graft.tensor.DType;
 import dev.graft.testing.TinyModels;
@@ -122,6 +126,66 @@ public abstract class ModelContract {
             logits = pass.nextTokenLogits(block, model.pass(buffers, block.rows(), false, 0, 0), cache);
         }
         return logits;
+    }
+
+    // ---- A and B that take over a part of W0
+
+    static Stream<Arguments> takingOver() {
+        return Stream.of("pissa", "pissa_niter_4", "olora")
+                .flatMap(init -> Stream.of(Precision.values()).map(p -> Arguments.of(init, p)));
+    }
+
+    @ParameterizedTest
+    @MethodSource("takingOver")
+    void anAdapterThatTakesOverAPartStartsAsTheBaseAndLeavesItAlone(String init, Precision precision) {
+        try (PretrainedModel base = base(TinyModels.config(Architecture.QWEN2), precision)) {
+            long before = base.residentFingerprint();
+            TokenBatch prompt = TokenBatch.continuation(new int[] {3, 1, 4, 1, 5}, 0, 5);
+            float[] logits = logits(base, prompt);
+            LoraConfig config = LoraConfig.builder()
+                    .rank(3)
+                    .targets("q_proj,o_proj,down_proj,lm_head")
+                    .init(AdapterInit.parse(init))
+                    .build();
+            LoraModel model = base.attach(config, 5);
+            assertThat(model.changesBase()).isTrue();
+            assertThat(logits(model, prompt)).containsExactly(logits, within(tolerance(precision)));
+            assertThat(logits(base, prompt)).isEqualTo(logits);
+            assertThat(base.residentFingerprint()).isEqualTo(before);
+            assertThat(model.residentFingerprint()).isNotEqualTo(before);
+
+            TinyModels.randomise(model.adapter(), engine, 2);
+            model.save(folder.resolve("adapter"));
+            LoraModel loaded = base.attach(PeftAdapter.read(folder.resolve("adapter")), false);
+            assertThat(logits(loaded, prompt))
+                    .containsExactly(logits(model, prompt), within(10 * tolerance(precision)));
+            ModelMerger.merge(model, folder.resolve("merged"));
+            try (PretrainedModel merged = PretrainedModel.load(folder.resolve("merged"), engine, precision)) {
+                assertThat(logits(merged, prompt))
+                        .containsExactly(logits(model, prompt), within(10 * tolerance(precision)));
+            }
+        }
+    }
+
+    /** In bf16 the weights that are left were rounded anew. */
+    private static float tolerance(Precision precision) {
+        return precision == Precision.F32 ? 2e-5f : 0.1f;
+    }
+
+    @Test
+    void aHeadThatIsTheEmbeddingCannotBeTakenFrom() {
+        try (PretrainedModel base = base(TinyModels.config(Architecture.QWEN2, true, List.of(0, 0)), Precision.F32)) {
+            LoraConfig config = LoraConfig.builder()
+                    .rank(3)
+                    .targets("q_proj,lm_head")
+                    .init(AdapterInit.OLORA)
+                    .build();
+            assertThatThrownBy(() -> base.attach(config, 0))
+                    .isInstanceOf(InputException.class)
+                    .hasMessageContaining("lm_head")
+                    .message()
+                    .doesNotContain("\n");
+        }
     }
 
     // ---- several adapters

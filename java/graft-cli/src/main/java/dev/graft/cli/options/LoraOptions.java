@@ -59,8 +59,10 @@ final class LoraOptions {
     @Option(
             names = "--init",
             paramLabel = "HOW",
-            description = "How A starts: gaussian, N(0, 1/r^2), or kaiming, PEFT's U(+-1/sqrt(in)) "
-                    + "(default: gaussian). B starts at 0.")
+            description =
+                    "How A and B start: gaussian, A ~ N(0, 1/r^2), or kaiming, PEFT's U(+-1/sqrt(in)), with B = 0; "
+                            + "or from the base's weights: pissa, pissa_niter_N (nearly, but soon; N such as 16), olora, "
+                            + "saved as plain LoRA of twice the rank (default: gaussian).")
     private @Nullable String init;
 
     @Option(

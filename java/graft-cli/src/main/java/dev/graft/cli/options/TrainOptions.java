@@ -77,6 +77,12 @@ public final class TrainOptions {
     @Option(names = "--weight-decay", paramLabel = "X", description = "AdamW's weight decay (default: 0).")
     private double weightDecay;
 
+    @Option(
+            names = "--lora-plus-ratio",
+            paramLabel = "X",
+            description = "LoRA+: B learns X times as fast as A, whose rate is --lr; 16 is usual (default: 1).")
+    private double loraPlusRatio = 1;
+
     @Option(names = "--beta1", paramLabel = "X", description = "AdamW's beta1 (default: 0.9).")
     private double beta1 = 0.9;
 
@@ -134,6 +140,7 @@ public final class TrainOptions {
             }
             case FULL -> {
                 lora.requireUnused(method);
+                requireNoB();
                 yield new Method.Full();
             }
         };
@@ -144,6 +151,13 @@ public final class TrainOptions {
             adapter.modulesToSave().requireFound(weights);
         } else {
             start.checkSaved(weights);
+        }
+    }
+
+    private void requireNoB() {
+        if (loraPlusRatio != 1) {
+            throw new InputException("--lora-plus-ratio " + loraPlusRatio
+                    + " is for --method lora, which has an A and a B; leave it out");
         }
     }
 
@@ -184,6 +198,7 @@ public final class TrainOptions {
                 .shuffle(!noShuffle)
                 .evalEvery(evaluationInterval())
                 .saveEvery(saveEvery)
+                .loraPlusRatio(loraPlusRatio)
                 .gradientCheckpointing(gradientCheckpointing)
                 .build();
     }

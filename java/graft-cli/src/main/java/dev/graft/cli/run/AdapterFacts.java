@@ -113,6 +113,11 @@ public record AdapterFacts(
         if (config.exclude() != null) {
             table.row("exclude", text(config.exclude()));
         }
+        if (adapter.convertedFrom() != null) {
+            table.row(
+                    "converted from",
+                    adapter.convertedFrom() + ": half of the rank was trained, half gives the base back what it took");
+        }
         table.row("adapted layers", layers() + ": " + counts());
         if (!config.modulesToSave().isEmpty()) {
             table.row("trained whole", saved(config.modulesToSave()));
@@ -169,6 +174,7 @@ public record AdapterFacts(
         json.put("exclude", config.exclude() == null ? null : text(config.exclude()));
         json.set("rank_pattern", Json.mapper().valueToTree(config.rankPattern()));
         json.set("alpha_pattern", Json.mapper().valueToTree(config.alphaPattern()));
+        json.put("converted_from", adapter.convertedFrom());
         json.set(
                 "modules_to_save",
                 Json.mapper().valueToTree(config.modulesToSave().names()));

@@ -59,6 +59,14 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
         return base.attach(start, lora.config(), true);
     }
 
+    /** The fingerprint of all frozen weights as they lie in the engine's memory now; 0 where nothing is frozen. */
+    public long frozenFingerprint() {
+        if (model instanceof LoraModel adapted) {
+            return adapted.residentFingerprint();
+        }
+        return base == null ? 0 : base.residentFingerprint();
+    }
+
     @Override
     public void close() {
         closer.run();
