@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a prototype, struct or constant of this file does. */
-#define GRAFT_ABI_VERSION 1
+#define GRAFT_ABI_VERSION 2
 
 enum { GRAFT_OK = 0, GRAFT_INVALID_ARGUMENT = 1, GRAFT_SCRATCH_TOO_SMALL = 2, GRAFT_CUDA_ERROR = 3 };
 
@@ -137,6 +137,20 @@ GRAFT_API int32_t graft_swiglu_forward(void *stream, int32_t dtype, const void *
 GRAFT_API int32_t graft_swiglu_backward(void *stream, int32_t dtype, const void *dy, int64_t dy_pitch, const void *gate,
                                         int64_t gate_pitch, const void *up, int64_t up_pitch, void *d_gate, int64_t d_gate_pitch,
                                         void *d_up, int64_t d_up_pitch, int64_t rows, int64_t cols);
+
+/* ---- elementwise (gelu.cu, add.cu) */
+
+/* y = x P(x), P(x) = (1 + erf(x / sqrt(2))) / 2. */
+GRAFT_API int32_t graft_gelu_forward(void *stream, int32_t dtype, const void *x, int64_t x_pitch, void *y, int64_t y_pitch, int64_t rows,
+                                     int64_t cols);
+
+/* dx = dy (P(x) + x p(x)), p(x) = e^(-x^2 / 2) / sqrt(2 pi). dx may be x. */
+GRAFT_API int32_t graft_gelu_backward(void *stream, int32_t dtype, const void *dy, int64_t dy_pitch, const void *x, int64_t x_pitch,
+                                      void *dx, int64_t dx_pitch, int64_t rows, int64_t cols);
+
+/* y = a + b, rounded once; b of `dtype` or F32. y may be a, or b where it is of `dtype`. */
+GRAFT_API int32_t graft_add(void *stream, int32_t dtype, const void *a, int64_t a_pitch, int32_t b_dtype, const void *b, int64_t b_pitch,
+                            void *y, int64_t y_pitch, int64_t rows, int64_t cols);
 
 /* ---- loss (cross_entropy.cu) */
 

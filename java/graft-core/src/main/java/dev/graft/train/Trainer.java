@@ -66,14 +66,8 @@ public final class Trainer implements AutoCloseable {
         this.pass = new DecoderPass(
                 model.engine(),
                 model.decoder(),
-                new DecoderBuffers(
-                        workspace,
-                        model.decoder().config(),
-                        model.precision(),
-                        model.adapters(),
-                        size.maxRows(),
-                        size.maxPositions(),
-                        DecoderBuffers.Use.TRAINING));
+                DecoderBuffers.of(
+                        workspace, model, size.maxRows(), size.maxPositions(), DecoderBuffers.Use.TRAINING));
         this.evaluator = evalData == null ? null : new Evaluator(model, evalData, config.batchSize(), pass);
         model.engine().zero(model.parameters().gradients());
     }
