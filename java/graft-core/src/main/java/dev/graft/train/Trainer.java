@@ -67,7 +67,11 @@ public final class Trainer implements AutoCloseable {
                 model.engine(),
                 model.decoder(),
                 DecoderBuffers.of(
-                        workspace, model, size.maxRows(), size.maxPositions(), DecoderBuffers.Use.TRAINING));
+                        workspace,
+                        model,
+                        size.maxRows(),
+                        size.maxPositions(),
+                        DecoderBuffers.Use.training(config.gradientCheckpointing())));
         this.evaluator = evalData == null ? null : new Evaluator(model, evalData, config.batchSize(), pass);
         model.engine().zero(model.parameters().gradients());
     }
