@@ -55,7 +55,8 @@ class ArchitectureTest {
         assertThat(CLASSES.stream()
                         .map(type -> type.getPackageName().split("\\.")[2])
                         .distinct())
-                .containsExactlyInAnyOrder("common", "tensor", "engine", "io", "data", "nn", "lora", "bottleneck", "model", "train");
+                .containsExactlyInAnyOrder(
+                        "common", "tensor", "engine", "io", "data", "nn", "lora", "bottleneck", "model", "train");
     }
 
     @Test

@@ -11,6 +11,7 @@ import dev.graft.nn.Weight;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The modules of a model, all views into one flat buffer. */
@@ -42,8 +43,7 @@ public final class BottleneckAdapter {
     private final List<Place> places;
     private final FlatParameters parameters;
 
-    private BottleneckAdapter(
-            BottleneckConfig config, int hiddenSize, List<Place> places, FlatParameters parameters) {
+    private BottleneckAdapter(BottleneckConfig config, int hiddenSize, List<Place> places, FlatParameters parameters) {
         this.config = config;
         this.hiddenSize = hiddenSize;
         this.places = List.copyOf(places);
@@ -65,6 +65,20 @@ public final class BottleneckAdapter {
             Precision precision,
             boolean training) {
         FlatParameters.Layout layout = new FlatParameters.Layout();
+        List<Place> places = places(config, hiddenSize, layers, layout);
+        return new BottleneckAdapter(
+                config, hiddenSize, places, new FlatParameters(layout, allocator, precision, training));
+    }
+
+    /** The parameters of such modules: their names and shapes. */
+    static List<FlatParameters.Slot> slots(BottleneckConfig config, int hiddenSize, int layers) {
+        return places(config, hiddenSize, layers, new FlatParameters.Layout()).stream()
+                .flatMap(place -> Stream.of(place.downWeight(), place.downBias(), place.upWeight(), place.upBias()))
+                .toList();
+    }
+
+    private static List<Place> places(
+            BottleneckConfig config, int hiddenSize, int layers, FlatParameters.Layout layout) {
         List<Place> places = new ArrayList<>();
         for (int layer = 0; layer < layers; layer++) {
             String prefix = "model.layers." + layer + ".";
@@ -73,8 +87,7 @@ public final class BottleneckAdapter {
             }
             places.add(Place.in(layout, prefix + AFTER_MLP, hiddenSize, config.size()));
         }
-        return new BottleneckAdapter(
-                config, hiddenSize, places, new FlatParameters(layout, allocator, precision, training));
+        return places;
     }
 
     public BottleneckConfig config() {
@@ -112,9 +125,7 @@ public final class BottleneckAdapter {
 
     private Weight weight(FlatParameters.Slot slot) {
         return new Weight(
-                slot.name(),
-                parameters.compute(slot),
-                parameters.hasGradients() ? parameters.gradient(slot) : null);
+                slot.name(), parameters.compute(slot), parameters.hasGradients() ? parameters.gradient(slot) : null);
     }
 
     /** D ~ N(0, 0.02²); U and the biases zero, so that training starts exactly at the pre-trained model. */
@@ -122,8 +133,7 @@ public final class BottleneckAdapter {
         engine.zero(parameters.values());
         for (int i = 0; i < places.size(); i++) {
             FlatParameters.Slot down = places.get(i).downWeight();
-            float[] values =
-                    RandomFill.normal(seed, RandomPurpose.INITIALISE_BOTTLENECK, i, down.size(), INITIAL_STD);
+            float[] values = RandomFill.normal(seed, RandomPurpose.INITIALISE_BOTTLENECK, i, down.size(), INITIAL_STD);
             engine.upload(values, parameters.value(down));
         }
         parameters.refresh(engine);

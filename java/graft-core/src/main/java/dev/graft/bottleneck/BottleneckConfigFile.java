@@ -23,7 +23,10 @@ import org.jspecify.annotations.Nullable;
  * @param baseModel {@code model_name}, or null
  */
 record BottleneckConfigFile(
-        BottleneckConfig config, String name, int hiddenSize, @Nullable String baseModel) {
+        BottleneckConfig config,
+        String name,
+        int hiddenSize,
+        @Nullable String baseModel) {
     private static final String LIBRARY_VERSION = "1.2.0";
 
     /** Fields that change what a module computes, with the values that Graft computes; where one is missing it has its default. */
@@ -90,8 +93,7 @@ record BottleneckConfigFile(
 
     /** Whether {@code file} is there and has this form, not PEFT's. */
     static boolean isAt(Path file) {
-        return Files.exists(file)
-                && Json.readObject(file).path("config").isObject();
+        return Files.exists(file) && Json.readObject(file).path("config").isObject();
     }
 
     /** @throws InputException where the file is damaged, or needs what Graft does not support */
@@ -102,7 +104,10 @@ record BottleneckConfigFile(
         int hiddenSize = json.path("hidden_size").asInt();
         JsonNode factor = fields.path("reduction_factor");
         if (hiddenSize < 1 || !factor.isNumber() || !(factor.asDouble() > 0)) {
-            throw bad(file, "hidden_size and reduction_factor", "numbers above 0 are needed, as for a bottleneck of one size");
+            throw bad(
+                    file,
+                    "hidden_size and reduction_factor",
+                    "numbers above 0 are needed, as for a bottleneck of one size");
         }
         boolean afterAttention = fields.path("mh_adapter").asBoolean();
         if (!fields.path("output_adapter").asBoolean()) {
@@ -122,7 +127,10 @@ record BottleneckConfigFile(
             throw bad(file, "architecture", "'" + architecture.asText() + "' is not supported, bottleneck modules are");
         }
         if (json.path("version").asText("").isEmpty()) {
-            throw bad(file, "version", "missing, so this is an adapter of adapter-transformers, whose names meant other things");
+            throw bad(
+                    file,
+                    "version",
+                    "missing, so this is an adapter of adapter-transformers, whose names meant other things");
         }
         REQUIRED.forEach((field, value) -> {
             JsonNode found = fields.path(field);
@@ -130,7 +138,10 @@ record BottleneckConfigFile(
                     ? found.asDouble(Double.NaN) == number
                     : found.equals(Json.mapper().valueToTree(value));
             if (!found.isMissingNode() && !same) {
-                throw bad(file, field, found + " is not supported, only " + Json.mapper().valueToTree(value) + " is");
+                throw bad(
+                        file,
+                        field,
+                        found + " is not supported, only " + Json.mapper().valueToTree(value) + " is");
             }
         });
         JsonNode invertible = fields.path("inv_adapter");

@@ -64,8 +64,8 @@ public record BottleneckFile(
         BottleneckConfigFile configFile = BottleneckConfigFile.read(folder.resolve(CONFIG_FILE));
         Path file = folder.resolve(WEIGHTS_FILE);
         if (!Files.exists(file) && Files.exists(folder.resolve("pytorch_adapter.bin"))) {
-            throw new InputException(folder
-                    + ": pytorch_adapter.bin cannot be read; save the adapter with use_safetensors=True");
+            throw new InputException(
+                    folder + ": pytorch_adapter.bin cannot be read; save the adapter with use_safetensors=True");
         }
         String inserted = ".adapters." + configFile.name() + ".";
         Map<String, float[]> weights = new LinkedHashMap<>();
@@ -95,12 +95,13 @@ public record BottleneckFile(
     }
 
     /**
-     * Checks that the file has what {@code adapter}, the modules of a base, needs, and nothing else.
+     * Checks that the file has what the modules of a base need, and nothing else.
      *
+     * @param baseHiddenSize d of the base
      * @throws InputException naming a missing, unexpected or misshapen tensor
      */
-    public void requireFits(BottleneckAdapter adapter) {
-        List<FlatParameters.Slot> slots = adapter.parameters().slots();
+    public void requireFits(int baseHiddenSize, int layers) {
+        List<FlatParameters.Slot> slots = BottleneckAdapter.slots(config, baseHiddenSize, layers);
         for (FlatParameters.Slot slot : slots) {
             float[] values = weights.get(slot.name());
             if (values == null || values.length != slot.size()) {
@@ -152,7 +153,8 @@ public record BottleneckFile(
 
     private static String storedName(FlatParameters.Slot slot) {
         int module = slot.name().indexOf("_adapters.") + "_adapters".length();
-        return slot.name().substring(0, module) + ".adapters." + NAME + slot.name().substring(module);
+        return slot.name().substring(0, module) + ".adapters." + NAME
+                + slot.name().substring(module);
     }
 
     private static List<Long> storedShape(FlatParameters.Slot slot) {

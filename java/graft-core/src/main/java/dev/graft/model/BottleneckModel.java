@@ -85,7 +85,10 @@ public final class BottleneckModel implements Trainable {
     public void save(Path folder) {
         Architecture architecture = decoder.config().architecture();
         BottleneckFile.Base about = new BottleneckFile.Base(
-                architecture.modelType(), architecture.className(), base.folder().toString(), base.fingerprint());
+                architecture.modelType(),
+                architecture.className(),
+                base.folder().toString(),
+                base.fingerprint());
         BottleneckFile.write(folder, adapter, engine(), about);
     }
 }

@@ -80,8 +80,7 @@ final class LayerPass {
     }
 
     /** {@code y = residual + last(input)}, with what a module makes of the latter. */
-    private void endBlock(
-            Tensor input, Linear last, @Nullable BottleneckPass bottleneck, Tensor residual, Tensor y) {
+    private void endBlock(Tensor input, Linear last, @Nullable BottleneckPass bottleneck, Tensor residual, Tensor y) {
         if (bottleneck == null) {
             engine.linearForward(input, List.of(lora.forward(last, y, residual)));
         } else {

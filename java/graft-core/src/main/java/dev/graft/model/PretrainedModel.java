@@ -208,8 +208,8 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
      * @throws InputException where they do not fit this model
      */
     public BottleneckModel attach(BottleneckFile saved, boolean training) {
+        saved.requireFits(config().hiddenSize(), config().layers());
         BottleneckAdapter adapter = newBottlenecks(saved.config(), training);
-        saved.requireFits(adapter);
         adapter.setWeights(engine, saved.weights());
         return new BottleneckModel(this, adapter);
     }

@@ -1,5 +1,6 @@
 package dev.graft.train;
 
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.DecoderConfig;
@@ -37,6 +38,14 @@ public sealed interface Method {
         @Override
         public long trainableCount(DecoderConfig model) {
             return adapters * each.trainableCount(model);
+        }
+    }
+
+    /** Bottleneck modules between the frozen weights. */
+    record Adapter(BottleneckConfig config) implements Method {
+        @Override
+        public long trainableCount(DecoderConfig model) {
+            return config.parameterCount(model.hiddenSize(), model.layers());
         }
     }
 

@@ -62,8 +62,8 @@ abstract class GeluConformance extends Conformance {
     @EnumSource
     void everyMagnitude(Precision precision) {
         float[] values = {
-            -1e30f, -1e4f, -200, -13, -9, -5, -2.84f, -2.82f, -1.42f, -1.41f, -1, -0.75f, -0.1f, -1e-4f, -1e-30f, 0, 1e-30f,
-            1e-4f, 0.1f, 0.5f, 1, 1.41f, 1.42f, 2.82f, 2.84f, 5, 13, 200, 1e4f, 1e30f
+            -1e30f, -1e4f, -200, -13, -9, -5, -2.84f, -2.82f, -1.42f, -1.41f, -1, -0.75f, -0.1f, -1e-4f, -1e-30f, 0,
+            1e-30f, 1e-4f, 0.1f, 0.5f, 1, 1.41f, 1.42f, 2.82f, 2.84f, 5, 13, 200, 1e4f, 1e30f
         };
         DType dtype = compute(precision);
         Operand x = fixture.input(dtype, Matrix.of(1, values.length, values), Layout.PACKED);

@@ -28,13 +28,18 @@ public final class TrainOptions {
 
     @Option(
             names = "--method",
-            paramLabel = "lora|full",
+            paramLabel = "lora|adapter|full",
             converter = MethodName.Converter.class,
-            description = "What is trained: an adapter on the frozen model, or every weight (default: lora).")
+            description =
+                    "What is trained: a low-rank adapter on the frozen model, bottleneck modules between its layers, "
+                            + "or every weight (default: lora).")
     private MethodName method = MethodName.LORA;
 
     @Mixin
     private final LoraOptions lora = new LoraOptions();
+
+    @Mixin
+    private final BottleneckOptions bottleneck = new BottleneckOptions();
 
     @Option(names = "--epochs", paramLabel = "N", description = "Passes over the data (default: 1).")
     private @Nullable Integer epochs;
@@ -61,7 +66,7 @@ public final class TrainOptions {
     @Option(
             names = "--lr",
             paramLabel = "X",
-            description = "Peak learning rate (default: 2e-4; 2e-5 with --method full).")
+            description = "Peak learning rate (default: 2e-4; 1e-3 with --method adapter, 2e-5 with full).")
     private @Nullable Double learningRate;
 
     @Option(
@@ -123,6 +128,12 @@ public final class TrainOptions {
     }
 
     private Method method(DecoderConfig config, @Nullable PeftAdapter start) {
+        if (method != MethodName.LORA) {
+            lora.requireUnused(method);
+        }
+        if (method != MethodName.ADAPTER) {
+            bottleneck.requireUnused(method);
+        }
         return switch (method) {
             case LORA -> {
                 List<LinearModule> modules = Decoder.linearModules(config);
@@ -130,10 +141,8 @@ public final class TrainOptions {
                 yield new Method.Lora(
                         adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
             }
-            case FULL -> {
-                lora.requireUnused(method);
-                yield new Method.Full();
-            }
+            case ADAPTER -> new Method.Adapter(bottleneck.config());
+            case FULL -> new Method.Full();
         };
     }
 
@@ -143,6 +152,7 @@ public final class TrainOptions {
         }
         return switch (method) {
             case LORA -> 2e-4;
+            case ADAPTER -> 1e-3;
             case FULL -> 2e-5;
         };
     }

@@ -1,5 +1,6 @@
 package dev.graft.cli.run;
 
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.cli.options.TrainRequest;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
@@ -10,6 +11,7 @@ import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
 import dev.graft.model.Trainable;
 import dev.graft.train.Method;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,7 +31,20 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
      */
     public static OpenTrainable open(TrainRequest request, Engine engine, Precision precision, boolean force) {
         return switch (request.method()) {
-            case Method.Lora lora -> adapter(request, lora, engine, precision, force);
+            case Method.Lora lora ->
+                onBase(
+                        request,
+                        engine,
+                        precision,
+                        base -> attach(base, request, lora, force),
+                        PeftAdapter.WEIGHTS_FILE);
+            case Method.Adapter modules ->
+                onBase(
+                        request,
+                        engine,
+                        precision,
+                        base -> base.attach(modules.config(), request.train().seed()),
+                        BottleneckFile.WEIGHTS_FILE);
             case Method.JointLora joint -> throw new IllegalArgumentException("several adapters are no single model");
             case Method.Full full -> {
                 FullModel model = FullModel.load(request.model(), engine, precision);
@@ -38,12 +53,15 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
         };
     }
 
-    private static OpenTrainable adapter(
-            TrainRequest request, Method.Lora lora, Engine engine, Precision precision, boolean force) {
+    private static OpenTrainable onBase(
+            TrainRequest request,
+            Engine engine,
+            Precision precision,
+            Function<PretrainedModel, Trainable> attach,
+            String weightsFile) {
         PretrainedModel base = PretrainedModel.load(request.model(), engine, precision);
         try {
-            LoraModel model = attach(base, request, lora, force);
-            return new OpenTrainable(model, base, PeftAdapter.WEIGHTS_FILE, base::close);
+            return new OpenTrainable(attach.apply(base), base, weightsFile, base::close);
         } catch (RuntimeException e) {
             base.close();
             throw e;

@@ -61,9 +61,18 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
     public String trainableLine() {
         String line = "trains " + Units.counted(trainable(), "parameter") + " ("
                 + Units.share(trainable(), allParameters()) + " of all)";
-        return request.method() instanceof Method.Lora lora
-                ? line + " in " + Units.counted(lora.matches().size(), "layer")
-                : line;
+        return switch (request.method()) {
+            case Method.Lora lora ->
+                line + " in " + Units.counted(lora.matches().size(), "layer");
+            case Method.Adapter modules ->
+                line + " in "
+                        + Units.counted(
+                                (long) modules.config().modulesPerLayer()
+                                        * request.config().layers(),
+                                "module");
+            case Method.JointLora joint -> line;
+            case Method.Full full -> line;
+        };
     }
 
     /** The memory in two lines. */

@@ -98,8 +98,8 @@ public final class Gelu {
     /** Φ(x), where {@code bell} is e^(-x²/2). */
     private static FloatVector distribution(FloatVector x, FloatVector bell) {
         FloatVector a = x.mul(ROOT_HALF);
-        FloatVector centre = a.mul(polynomial(CENTRE, a.mul(a))).fma(
-                FloatVector.broadcast(F, 0.5f), FloatVector.broadcast(F, 0.5f));
+        FloatVector centre =
+                a.mul(polynomial(CENTRE, a.mul(a))).fma(FloatVector.broadcast(F, 0.5f), FloatVector.broadcast(F, 0.5f));
         FloatVector size = x.abs();
         FloatVector inverse = FloatVector.broadcast(F, ROOT_2).div(size);
         FloatVector squared = inverse.mul(inverse);
