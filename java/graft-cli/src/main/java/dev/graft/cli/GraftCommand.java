@@ -60,11 +60,13 @@ final class GraftCommand implements Callable<Integer> {
         root.addSubcommand(new QuickstartCommand(console))
                 .addSubcommand(new TrainCommand(console))
                 .addSubcommand(new SweepCommand(console))
+                .addSubcommand(new CompareCommand(console))
                 .addSubcommand(new EvalCommand(console))
                 .addSubcommand(new GenerateCommand(console))
                 .addSubcommand(new MergeCommand(console))
                 .addSubcommand(new InspectCommand(console))
                 .addSubcommand(new PlanCommand(console))
+                .addSubcommand(new TasksCommand(console))
                 .addSubcommand(new DevicesCommand(console))
                 .addSubcommand(new FetchCublasCommand(console))
                 .addSubcommand(new CommandLine(new BenchCommand()).addSubcommand(new BenchTrainCommand(console)));
