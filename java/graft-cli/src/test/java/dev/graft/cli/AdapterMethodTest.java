@@ -71,9 +71,12 @@ class AdapterMethodTest {
         String generate = "generate --json --precision f32 --max-new-tokens 6 --input-ids 5,20,65,99 --model";
         JsonNode adapted =
                 Cli.run(generate, parity.model(), "--adapter", out).json().path("ids");
-        assertThat(adapted).hasSize(6).isNotEqualTo(Cli.run(generate, parity.model()).json().path("ids"));
+        assertThat(adapted)
+                .hasSize(6)
+                .isNotEqualTo(Cli.run(generate, parity.model()).json().path("ids"));
 
-        JsonNode facts = Cli.run("inspect --json", out, "--model", parity.model()).json();
+        JsonNode facts =
+                Cli.run("inspect --json", out, "--model", parity.model()).json();
         assertThat(facts.path("kind").asText()).isEqualTo("bottleneck");
         assertThat(facts.path("placement").asText()).isEqualTo(placement);
         assertThat(facts.path("bottleneck").asInt()).isEqualTo(12);
@@ -119,7 +122,7 @@ class AdapterMethodTest {
 
     @Test
     void thePlanCountsModules() {
-        JsonNode plan = Cli.run("plan --json --method adapter --bottleneck 8 --model", parity.model())
+        JsonNode plan = Cli.run("plan --json --precision f32 --method adapter --bottleneck 8 --model", parity.model())
                 .json();
         assertThat(plan.path("trainable_parameters").asLong()).isEqualTo(4 * (2 * 40 * 8 + 8 + 40));
         assertThat(plan.path("memory_bytes").path("frozen_weights").asLong()).isEqualTo(4 * 35_160);

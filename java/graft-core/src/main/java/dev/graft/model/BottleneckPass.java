@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * </pre>
  *
  * In bf16, h reaches the sum unrounded and the sum is rounded once, as where there is no module: with {@code up} at zero the bits
- * are those of the model without it, as far as the engine forms its products alike.
+ * are those of the model without it, unless the block ends with a bias that the engine would add to the residual first.
  */
 record BottleneckPass(
         Engine engine,

@@ -16,6 +16,7 @@ import dev.graft.lora.LoraPass;
 import dev.graft.model.Architecture;
 import dev.graft.model.BottleneckModel;
 import dev.graft.model.DecoderBuffers;
+import dev.graft.model.DecoderConfig;
 import dev.graft.model.DecoderPass;
 import dev.graft.model.Generator;
 import dev.graft.model.LanguageModel;
@@ -60,7 +61,7 @@ public abstract class BottleneckContract {
      * How far a loss may move, relatively, when modules that give zeros are inserted: not at all where products are summed in float32,
      * as a block's output then is what the residual is added to without a module, too.
      */
-    protected double startTolerance() {
+    protected double startTolerance(DecoderConfig config, Precision precision) {
         return 0;
     }
 
@@ -218,7 +219,7 @@ public abstract class BottleneckContract {
             TokenBatch batch = TinyModels.pack(TinyModels.rows(4, 12, 1));
             DecoderPass plain = pass(workspace, base, batch, DecoderBuffers.Use.EVALUATION);
             double loss = plain.loss(batch, LoraPass.none());
-            double margin = startTolerance() * loss;
+            double margin = startTolerance(base.config(), precision) * loss;
             assertThat(pass(workspace, model, batch, DecoderBuffers.Use.EVALUATION)
                             .loss(batch, LoraPass.none()))
                     .isCloseTo(loss, within(margin));
