@@ -121,6 +121,30 @@ class AdapterMethodTest {
     }
 
     @Test
+    void trainingGoesOnFromSavedModules() {
+        Path first = folder.resolve("first");
+        train("--method adapter --bottleneck 5 --placement pfeiffer --lr 2e-2 --steps 10", first)
+                .ok();
+        Path second = folder.resolve("second");
+        train("--method adapter --lr 0 --steps 1 --init-adapter " + first, second)
+                .ok();
+        assertThat(Cli.bytes(second.resolve(BottleneckFile.WEIGHTS_FILE)))
+                .isEqualTo(Cli.bytes(first.resolve(BottleneckFile.WEIGHTS_FILE)));
+        Path third = folder.resolve("third");
+        assertThat(train("--method adapter --bottleneck 6 --init-adapter " + first, third)
+                        .complaint())
+                .contains("--bottleneck 6")
+                .contains("5");
+        assertThat(train("--method adapter --placement houlsby --init-adapter " + first, third)
+                        .complaint())
+                .contains("--placement houlsby");
+        assertThat(train("--method adapter --init-adapter " + parity.initialAdapter(), third)
+                        .complaint())
+                .contains("bottleneck modules");
+        assertThat(train("--init-adapter " + first, third).complaint()).contains("peft_type");
+    }
+
+    @Test
     void thePlanCountsModules() {
         JsonNode plan = Cli.run("plan --json --precision f32 --method adapter --bottleneck 8 --model", parity.model())
                 .json();

@@ -100,6 +100,12 @@ record BottleneckConfigFile(
     static BottleneckConfigFile read(Path file) {
         ObjectNode json = Json.readObject(file);
         JsonNode fields = json.path("config");
+        if (!fields.isObject()) {
+            throw bad(
+                    file,
+                    "config",
+                    "missing; give a folder of bottleneck modules, as train --method adapter writes it");
+        }
         refuseUnsupported(file, json, fields);
         int hiddenSize = json.path("hidden_size").asInt();
         JsonNode factor = fields.path("reduction_factor");

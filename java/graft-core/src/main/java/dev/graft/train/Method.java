@@ -1,11 +1,13 @@
 package dev.graft.train;
 
 import dev.graft.bottleneck.BottleneckConfig;
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.WeightShape;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A way to fine-tune a model: what is trained beside its frozen weights, or in their place. */
 public sealed interface Method {
@@ -41,8 +43,17 @@ public sealed interface Method {
         }
     }
 
-    /** Bottleneck modules between the frozen weights. */
-    record Adapter(BottleneckConfig config) implements Method {
+    /**
+     * Bottleneck modules between the frozen weights.
+     *
+     * @param start the saved modules to start from; null for new ones
+     */
+    record Adapter(BottleneckConfig config, @Nullable BottleneckFile start) implements Method {
+        /** New modules. */
+        public Adapter(BottleneckConfig config) {
+            this(config, null);
+        }
+
         @Override
         public long trainableCount(DecoderConfig model) {
             return config.parameterCount(model.hiddenSize(), model.layers());

@@ -154,6 +154,12 @@ class BottleneckFileTest {
     }
 
     @Test
+    void aLoraAdapter() throws IOException {
+        damageConfig(json -> json.removeAll().put("peft_type", "LORA"));
+        assertRefused("config", "--method adapter");
+    }
+
+    @Test
     void weightsInPickle() throws IOException {
         damageConfig(json -> {});
         Files.move(folder.resolve("adapter.safetensors"), folder.resolve("pytorch_adapter.bin"));

@@ -141,7 +141,7 @@ public final class TrainOptions {
                 yield new Method.Lora(
                         adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
             }
-            case ADAPTER -> new Method.Adapter(bottleneck.config());
+            case ADAPTER -> bottleneck.method(lora.initAdapter(), config);
             case FULL -> new Method.Full();
         };
     }

@@ -38,9 +38,7 @@ public record OpenModel(PretrainedModel base, LanguageModel model) implements Au
         if (BottleneckFile.isAt(folder)) {
             BottleneckFile saved = BottleneckFile.read(folder);
             return base -> {
-                if (!force && saved.baseFingerprint() != null) {
-                    saved.checkBase(base.fingerprint(), base.folder().toString());
-                }
+                requireBase(saved, base, force);
                 return base.attach(saved, false);
             };
         }
@@ -55,6 +53,13 @@ public record OpenModel(PretrainedModel base, LanguageModel model) implements Au
     public static void requireBase(PeftAdapter adapter, PretrainedModel base, boolean force) {
         if (!force && adapter.baseFingerprint() != null) {
             adapter.checkBase(base.fingerprint(), base.folder().toString());
+        }
+    }
+
+    /** As above, of bottleneck modules. */
+    public static void requireBase(BottleneckFile modules, PretrainedModel base, boolean force) {
+        if (!force && modules.baseFingerprint() != null) {
+            modules.checkBase(base.fingerprint(), base.folder().toString());
         }
     }
 

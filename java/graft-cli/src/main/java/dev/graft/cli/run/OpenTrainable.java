@@ -6,6 +6,7 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.model.BottleneckModel;
 import dev.graft.model.FullModel;
 import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
@@ -43,7 +44,7 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
                         request,
                         engine,
                         precision,
-                        base -> base.attach(modules.config(), request.train().seed()),
+                        base -> attach(base, request, modules, force),
                         BottleneckFile.WEIGHTS_FILE);
             case Method.JointLora joint -> throw new IllegalArgumentException("several adapters are no single model");
             case Method.Full full -> {
@@ -75,6 +76,16 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
         }
         OpenModel.requireBase(start, base, force);
         return base.attach(start, lora.config(), true);
+    }
+
+    private static BottleneckModel attach(
+            PretrainedModel base, TrainRequest request, Method.Adapter modules, boolean force) {
+        BottleneckFile start = modules.start();
+        if (start == null) {
+            return base.attach(modules.config(), request.train().seed());
+        }
+        OpenModel.requireBase(start, base, force);
+        return base.attach(start, true);
     }
 
     @Override
