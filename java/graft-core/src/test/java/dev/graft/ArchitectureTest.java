@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Packages point one way: tensor ← engine ← nn ← lora ← model ← train, with io and data beside them. */
+/** Packages point one way: tensor ← engine ← nn ← lora ← model ← train ← meta, with io and data beside them. */
 class ArchitectureTest {
     private static final JavaClasses CLASSES =
             new ClassFileImporter(List.of(new ImportOption.DoNotIncludeTests())).importPackages("dev.graft");
@@ -33,6 +33,7 @@ class ArchitectureTest {
         "lora, common tensor engine nn io",
         "model, common tensor engine nn lora io",
         "train, common tensor engine nn lora model io data",
+        "meta, common tensor engine nn lora model io data train",
     })
     void packagesPointOneWay(String name, String allowed) {
         List<String> packages = new ArrayList<>(List.of("dev.graft." + name + ".."));
@@ -54,7 +55,7 @@ class ArchitectureTest {
         assertThat(CLASSES.stream()
                         .map(type -> type.getPackageName().split("\\.")[2])
                         .distinct())
-                .containsExactlyInAnyOrder("common", "tensor", "engine", "io", "data", "nn", "lora", "model", "train");
+                .containsExactlyInAnyOrder("common", "tensor", "engine", "io", "data", "nn", "lora", "model", "train", "meta");
     }
 
     @Test
