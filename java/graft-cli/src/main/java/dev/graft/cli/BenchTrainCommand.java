@@ -23,6 +23,7 @@ import dev.graft.model.FrozenWeights;
 import dev.graft.model.KnownShape;
 import dev.graft.model.PretrainedModel;
 import dev.graft.train.JointTrainer;
+import dev.graft.train.Method;
 import dev.graft.train.StepMetrics;
 import dev.graft.train.TrainConfig;
 import dev.graft.train.TrainingPlan;
@@ -77,6 +78,11 @@ final class BenchTrainCommand extends BaseCommand {
             paramLabel = "N",
             description = "Adapters trained at once on one frozen base, each on --batch rows (default: 1).")
     private int adapters = 1;
+
+    @Option(
+            names = "--gradient-checkpointing",
+            description = "Keep each layer's input alone and compute the rest again in backward.")
+    private boolean gradientCheckpointing;
 
     @Option(names = "--profile", description = "Also the time of every operation; slower, as each is waited for.")
     private boolean profile;
@@ -138,10 +144,9 @@ final class BenchTrainCommand extends BaseCommand {
                 engine.bufferLayout(),
                 config,
                 used,
-                lora,
-                TargetMatcher.match(lora, Decoder.linearModules(config)),
-                TrainingSize.most(batch, seq),
-                adapters);
+                new Method.JointLora(
+                        new Method.Lora(lora, TargetMatcher.match(lora, Decoder.linearModules(config))), adapters),
+                new TrainingSize(batch * seq, seq, gradientCheckpointing));
     }
 
     private List<StepMetrics> measure(PretrainedModel base, LoraConfig lora, EngineProfile times) {
@@ -149,6 +154,7 @@ final class BenchTrainCommand extends BaseCommand {
                 .batchSize(batch)
                 .steps(warmup + steps)
                 .shuffle(false)
+                .gradientCheckpointing(gradientCheckpointing)
                 .build();
         List<JointTrainer.Member> members = new ArrayList<>();
         for (int i = 0; i < adapters; i++) {

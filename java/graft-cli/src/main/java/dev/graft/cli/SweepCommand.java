@@ -26,6 +26,7 @@ import dev.graft.lora.TargetMatcher;
 import dev.graft.model.Decoder;
 import dev.graft.model.FrozenWeights;
 import dev.graft.model.PretrainedModel;
+import dev.graft.train.Method;
 import dev.graft.train.TrainingPlan;
 import dev.graft.train.TrainingSize;
 import java.nio.file.Path;
@@ -111,7 +112,8 @@ final class SweepCommand extends BaseCommand {
         if (atOnce != null && atOnce < 1) {
             throw new InputException("--at-once " + atOnce + ": must be at least 1");
         }
-        List<SweepPoint> points = SweepPoint.grid(request.lora(), request.train(), ranks, alphas, learningRates);
+        Method.Lora lora = request.requireLora("sweep");
+        List<SweepPoint> points = SweepPoint.grid(lora.config(), request.train(), ranks, alphas, learningRates);
         OutputFolder folder = OutputFolder.of(out, request.model());
         folder.requireFree(false, force);
         List<Example> data;
@@ -127,8 +129,12 @@ final class SweepCommand extends BaseCommand {
         }
         try (Engine engine = engineOptions.open()) {
             Precision precision = PretrainedModel.supported(engine, request.precision());
-            int together =
-                    together(request, engine, precision, points, TrainingSize.of(data, evalData, batchSize(points)));
+            int together = together(
+                    request,
+                    engine,
+                    precision,
+                    points,
+                    TrainingSize.of(data, evalData, batchSize(points)).with(request.train()));
             folder.requireWritable();
             try (PretrainedModel base = PretrainedModel.load(request.model(), engine, precision)) {
                 return sweep(new Sweep(base, data, evalData), points, together);
@@ -145,20 +151,20 @@ final class SweepCommand extends BaseCommand {
             TrainRequest request, Engine engine, Precision precision, List<SweepPoint> points, TrainingSize size) {
         int most = Math.min(points.size(), atOnce == null ? points.size() : atOnce);
         int rank = points.stream().mapToInt(point -> point.lora().rank()).max().orElseThrow();
-        LoraConfig largest = request.lora().withRank(rank, request.lora().alpha());
+        LoraConfig config = request.requireLora("sweep").config();
+        LoraConfig largest = config.withRank(rank, config.alpha());
         try (Checkpoint checkpoint = Checkpoint.open(request.model())) {
             MemoryPlan frozen = FrozenWeights.plan(engine, checkpoint, request.config(), precision);
-            List<TargetMatcher.Match> matches = TargetMatcher.match(largest, Decoder.linearModules(request.config()));
+            Method.Lora each =
+                    new Method.Lora(largest, TargetMatcher.match(largest, Decoder.linearModules(request.config())));
             int fitting = Sweep.fitting(
                     adapters -> TrainingPlan.of(
                             frozen,
                             engine.bufferLayout(),
                             request.config(),
                             precision,
-                            largest,
-                            matches,
-                            size,
-                            adapters),
+                            new Method.JointLora(each, adapters),
+                            size),
                     engine,
                     most);
             console()

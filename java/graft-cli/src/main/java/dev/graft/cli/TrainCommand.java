@@ -1,8 +1,6 @@
 package dev.graft.cli;
 
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.graft.cli.console.Console;
-import dev.graft.cli.console.Table;
 import dev.graft.cli.console.Units;
 import dev.graft.cli.options.EngineOptions;
 import dev.graft.cli.options.OutputOptions;
@@ -12,28 +10,24 @@ import dev.graft.cli.run.BatchLengths;
 import dev.graft.cli.run.Interrupts;
 import dev.graft.cli.run.MemoryCheck;
 import dev.graft.cli.run.ModelText;
-import dev.graft.cli.run.OpenModel;
+import dev.graft.cli.run.OpenTrainable;
 import dev.graft.cli.run.OutputFolder;
 import dev.graft.cli.run.PlanReport;
 import dev.graft.cli.run.SavedRun;
 import dev.graft.cli.run.TrainProgress;
+import dev.graft.cli.run.TrainReport;
+import dev.graft.common.InputException;
 import dev.graft.data.Dataset;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
-import dev.graft.io.Json;
-import dev.graft.lora.PeftAdapter;
 import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
-import dev.graft.train.EvalMetrics;
-import dev.graft.train.StepMetrics;
+import dev.graft.model.Trainable;
+import dev.graft.train.Method;
 import dev.graft.train.Trainer;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HexFormat;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -43,12 +37,13 @@ import picocli.CommandLine.Option;
 @Command(
         name = "train",
         customSynopsis = "graft train --model DIR --data FILE --out DIR [OPTION]...",
-        description = "Trains a LoRA adapter on a frozen base model.",
+        description = "Trains a LoRA adapter on a frozen base model, or all of the model.",
         footer = {
             "  graft train --model DIR --data rows.jsonl --out adapter",
             "  graft train --model DIR --data rows.jsonl --out adapter --rank 8 \\",
             "      --targets q_proj,v_proj --epochs 3 --save-every 100 \\",
             "      --eval-data held-out.jsonl --eval-every 50",
+            "  graft train --model DIR --data rows.jsonl --out tuned --method full",
             "  graft train ... --resume    # the same command again, after Ctrl-C or a crash",
             "",
             "A data line is one JSON object:",
@@ -62,7 +57,11 @@ final class TrainCommand extends BaseCommand {
     @Option(names = "--data", paramLabel = "FILE", required = true, description = "Rows to train on, JSON lines.")
     private Path dataFile = Path.of("");
 
-    @Option(names = "--out", paramLabel = "DIR", required = true, description = "Where the adapter goes.")
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            required = true,
+            description = "Where the adapter, or the trained model, goes.")
     private Path out = Path.of("");
 
     @Option(names = "--resume", description = "Go on from the newest checkpoint in --out.")
@@ -89,6 +88,9 @@ final class TrainCommand extends BaseCommand {
     @Override
     int run() {
         TrainRequest request = options.request();
+        if (verifyFrozen && request.method() instanceof Method.Full) {
+            throw new InputException("--verify-frozen: --method full leaves nothing frozen; leave it out");
+        }
         OutputFolder folder = OutputFolder.of(out, request.model());
         folder.requireFree(resume, force);
         Dataset data;
@@ -102,10 +104,9 @@ final class TrainCommand extends BaseCommand {
             Precision precision = PretrainedModel.supported(engine, request.precision());
             checkMemory(request, engine, precision, BatchLengths.of(data, evalData));
             folder.requireWritable();
-            try (PretrainedModel base = PretrainedModel.load(request.model(), engine, precision)) {
-                LoraModel model = attach(base, request);
-                folder.newestCheckpoint().ifPresent(checkpoint -> prepareCheckpoints(folder, checkpoint, model));
-                return train(model, data, evalData, request);
+            try (OpenTrainable open = OpenTrainable.open(request, engine, precision, force)) {
+                folder.newestCheckpoint().ifPresent(checkpoint -> prepareCheckpoints(folder, checkpoint, open));
+                return train(open, data, evalData, request);
             }
         }
     }
@@ -138,28 +139,21 @@ final class TrainCommand extends BaseCommand {
         }
     }
 
-    private LoraModel attach(PretrainedModel base, TrainRequest request) {
-        PeftAdapter start = request.start();
-        if (start == null) {
-            return base.attach(request.lora(), request.train().seed());
-        }
-        OpenModel.requireBase(start, base, force);
-        return base.attach(start, request.lora(), true);
-    }
-
     /** Either this run goes on from what is there, or it replaces it. */
-    private void prepareCheckpoints(OutputFolder folder, Path newest, LoraModel model) {
-        if (resume) {
-            new SavedRun(newest).requireSame(model, force);
-        } else {
+    private void prepareCheckpoints(OutputFolder folder, Path newest, OpenTrainable open) {
+        if (!resume) {
             int deleted = folder.deleteCheckpoints();
             console().info("deleted " + Units.counted(deleted, "checkpoint") + " of an earlier run in " + out);
+        } else if (open.model() instanceof LoraModel model) {
+            new SavedRun(newest).requireSame(model, force);
         }
     }
 
-    private int train(LoraModel model, Dataset data, @Nullable Dataset evalData, TrainRequest request) {
-        long frozenBefore = verifyFrozen ? model.base().residentFingerprint() : 0;
+    private int train(OpenTrainable open, Dataset data, @Nullable Dataset evalData, TrainRequest request) {
+        PretrainedModel base = verifyFrozen ? open.base() : null;
+        long frozenBefore = base == null ? 0 : base.residentFingerprint();
         TrainProgress progress = new TrainProgress(console());
+        Trainable model = open.model();
         try (Trainer trainer =
                 new Trainer(model, data.examples(), evalData == null ? null : evalData.examples(), request.train())) {
             trainer.output(out, resume);
@@ -178,9 +172,14 @@ final class TrainCommand extends BaseCommand {
                 return Interrupts.EXIT_CODE;
             }
             model.save(out);
-            boolean frozenIntact = !verifyFrozen || verifyFrozen(model.base(), frozenBefore);
-            report(model, progress, result, frozenIntact);
-            return frozenIntact ? EXIT_OK : Failures.OUR_FAULT;
+            Boolean frozenIntact = base == null ? null : verifyFrozen(base, frozenBefore);
+            TrainReport report = new TrainReport(request, progress, result, frozenIntact, out, open.weightsFile());
+            if (output.isJson()) {
+                console().result(report.json());
+            } else {
+                report.lines().forEach(console()::result);
+            }
+            return Boolean.FALSE.equals(frozenIntact) ? Failures.OUR_FAULT : EXIT_OK;
         }
     }
 
@@ -205,59 +204,5 @@ final class TrainCommand extends BaseCommand {
                 .info("frozen weights: fingerprint " + HexFormat.of().toHexDigits(before) + " before, "
                         + HexFormat.of().toHexDigits(after) + " after; " + verdict);
         return before == after;
-    }
-
-    private void report(LoraModel model, TrainProgress progress, Trainer.Result result, boolean frozenIntact) {
-        long trainable = model.adapter().parameterCount();
-        long all = PlanReport.parameters(model.base().config()) + trainable;
-        long bytes = size(out.resolve(PeftAdapter.WEIGHTS_FILE));
-        StepMetrics first = progress.first();
-        StepMetrics last = progress.last();
-        EvalMetrics evaluation = progress.lastEvaluation();
-        if (output.isJson()) {
-            ObjectNode json = Json.mapper().createObjectNode();
-            json.put("steps", result.steps());
-            json.put("first_loss", first == null ? null : (Double) first.loss());
-            json.put("last_loss", last == null ? null : (Double) last.loss());
-            json.put("eval_loss", evaluation == null ? null : (Double) evaluation.loss());
-            json.put("tokens_per_second", progress.tokensPerSecond());
-            json.put("trainable_parameters", trainable);
-            json.put("trainable_share", (double) trainable / all);
-            json.put("adapter_bytes", bytes);
-            json.put("out", out.toString());
-            if (verifyFrozen) {
-                json.put("frozen_unchanged", frozenIntact);
-            }
-            console().result(json);
-            return;
-        }
-        Table table = Table.ofTexts().row("steps", Units.count(result.steps()));
-        if (first != null) {
-            table.row(
-                    "loss",
-                    Units.fixed(first.loss(), 4) + " -> "
-                            + Units.fixed(Objects.requireNonNull(last).loss(), 4));
-            table.row("tokens/s", Units.count(Math.round(progress.tokensPerSecond())));
-        }
-        if (evaluation != null) {
-            table.row(
-                    "evaluation",
-                    "loss " + Units.fixed(evaluation.loss(), 4) + ", perplexity "
-                            + Units.fixed(evaluation.perplexity(), 3));
-        }
-        if (verifyFrozen) {
-            table.row("frozen weights", frozenIntact ? "unchanged, bit for bit" : "CHANGED");
-        }
-        table.row("trained", Units.count(trainable) + " parameters, " + Units.share(trainable, all) + " of all")
-                .row("adapter", out + " (" + Units.bytes(bytes) + ")");
-        table.lines().forEach(console()::result);
-    }
-
-    private static long size(Path file) {
-        try {
-            return Files.size(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + file, e);
-        }
     }
 }

@@ -10,6 +10,9 @@ public record MemoryPlan(List<Item> items) {
     /** One buffer: what it is for, its name, its size in bytes. */
     public record Item(MemoryKind kind, String name, long bytes) {}
 
+    /** No buffer at all. */
+    public static final MemoryPlan NONE = new MemoryPlan(List.of());
+
     public MemoryPlan {
         items = List.copyOf(items);
     }

@@ -12,7 +12,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The activations of the low-rank parts. For training each module keeps its h = s x Aᵀ for the backward pass. What lives only as
+ * The activations of the low-rank parts. For training each module keeps its h = s x Aᵀ for the backward pass, or for that of its
+ * layer alone. What lives only as
  * long as one call of the engine is shared by all layers: modules of different names can be in one call (q, k and v), modules of
  * the same name cannot. Several adapters share the memory, as their row ranges do not overlap.
  */
@@ -25,27 +26,41 @@ public final class LoraBuffers {
         }
     }
 
-    /** By full module name: kept from forward to backward. */
+    /** What forward leaves for backward. */
+    public enum Keep {
+        /** h of every module of every layer. */
+        ALL_LAYERS,
+        /** h of one layer's modules, which backward of that layer follows at once (gradient checkpointing). */
+        ONE_LAYER,
+        /** Nothing: inference. */
+        NOTHING
+    }
+
+    /** Kept from forward to backward: by full module name, or by its last part where only one layer's is kept. */
     private final Map<String, Slab> hidden = new HashMap<>();
     /** By the last part of the module's name: used within a call. */
     private final Map<String, Slab> scratch = new HashMap<>();
 
-    private final boolean training;
+    private final Keep keep;
     private final @Nullable Tensor dropped;
 
     /** @param maxRows rows of the largest batch */
-    public LoraBuffers(
-            Allocator allocator, List<LoraAdapter> adapters, int maxRows, Precision precision, boolean training) {
+    public LoraBuffers(Allocator allocator, List<LoraAdapter> adapters, int maxRows, Precision precision, Keep keep) {
         DType compute = precision.compute();
-        this.training = training;
+        boolean training = keep != Keep.NOTHING;
+        this.keep = keep;
         Map<String, Integer> ranks = new LinkedHashMap<>();
         for (LoraAdapter adapter : adapters) {
             adapter.modules().forEach(module -> ranks.merge(module.name(), module.rank(), Math::max));
         }
         int maxRank = adapters.stream().mapToInt(LoraAdapter::maxRank).max().orElse(0);
         ranks.forEach((name, rank) -> {
-            if (training) {
+            if (keep == Keep.ALL_LAYERS) {
                 hidden.put(name, slab(allocator, MemoryKind.ACTIVATIONS, name + " h", compute, maxRows, rank));
+            } else if (keep == Keep.ONE_LAYER) {
+                hidden.computeIfAbsent(
+                        shortName(name),
+                        last -> slab(allocator, MemoryKind.ACTIVATIONS, last + " h", compute, maxRows, maxRank));
             }
             String label = training ? " dh" : " h";
             scratch.computeIfAbsent(
@@ -73,12 +88,16 @@ public final class LoraBuffers {
 
     /** h of this range's rows: kept for the backward pass, or for inference of this call alone. */
     Tensor hidden(AdapterRange range, LoraModule module) {
-        return training ? part(hidden.get(module.name()), range, module) : scratch(range, module);
+        return switch (keep) {
+            case ALL_LAYERS -> part(hidden.get(module.name()), range, module);
+            case ONE_LAYER -> part(hidden.get(shortName(module.name())), range, module);
+            case NOTHING -> scratch(range, module);
+        };
     }
 
     /** The gradient of h, of this call alone. */
     Tensor hiddenGradient(AdapterRange range, LoraModule module) {
-        if (!training) {
+        if (keep == Keep.NOTHING) {
             throw new IllegalStateException("these buffers were set up for inference");
         }
         return scratch(range, module);

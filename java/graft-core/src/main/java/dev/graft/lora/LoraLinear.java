@@ -69,7 +69,7 @@ public final class LoraLinear implements AutoCloseable {
         this.linear = new Linear(NAME, new Weight(NAME, frozen.asReadOnly(), null), null);
         TargetMatcher.Match match = new TargetMatcher.Match(module, config.rank(), config.alpha());
         this.adapter = LoraAdapter.create(config, List.of(match), workspace, precision, true);
-        this.buffers = new LoraBuffers(workspace, List.of(adapter), rows, precision, true);
+        this.buffers = new LoraBuffers(workspace, List.of(adapter), rows, precision, LoraBuffers.Keep.ALL_LAYERS);
         this.x = workspace.tensor(MemoryKind.ACTIVATIONS, "x", dtype, rows, module.in());
         this.y = workspace.tensor(MemoryKind.ACTIVATIONS, "y and dy", dtype, rows, module.out());
         this.dx = workspace.tensor(MemoryKind.WORKSPACE, "dx", dtype, rows, module.in());

@@ -20,10 +20,24 @@ public final class DecoderBuffers {
     public enum Use {
         /** Forward and backward; every layer keeps its activations. */
         TRAINING,
+        /**
+         * Forward and backward with gradient checkpointing (Chen et al., 2016): every layer keeps its input alone and backward
+         * computes the rest again, in one set of activations. The same results, to the bit, for one more forward.
+         */
+        CHECKPOINTED_TRAINING,
         /** Forward and loss; layers share one set of activations. */
         EVALUATION,
         /** Forward with keys and values in a {@link KeyValueCache}. */
-        GENERATION
+        GENERATION;
+
+        /** Training, with or without gradient checkpointing. */
+        public static Use training(boolean checkpointed) {
+            return checkpointed ? CHECKPOINTED_TRAINING : TRAINING;
+        }
+
+        public boolean isTraining() {
+            return this == TRAINING || this == CHECKPOINTED_TRAINING;
+        }
     }
 
     /** The largest block of logits that is ever whole, in bytes of float32. */
@@ -84,7 +98,7 @@ public final class DecoderBuffers {
         this.maxRows = TokenBatch.paddedRows(maxRows);
         this.maxPositions = Math.max(maxPositions, TokenBatch.ROW_MULTIPLE);
         DType compute = precision.compute();
-        boolean training = use == Use.TRAINING;
+        boolean training = use.isTraining();
         int rows = this.maxRows;
         int d = config.hiddenSize();
         this.layers = layers(allocator, config, rows, compute);
@@ -102,19 +116,31 @@ public final class DecoderBuffers {
         this.logitRows =
                 wanted >= TokenBatch.ROW_MULTIPLE ? wanted / TokenBatch.ROW_MULTIPLE * TokenBatch.ROW_MULTIPLE : wanted;
         this.head = head(allocator, config, rows, compute);
-        this.lora = new LoraBuffers(allocator, adapters, rows, precision, training);
+        this.lora = new LoraBuffers(allocator, adapters, rows, precision, keep(use));
     }
 
     private List<LayerBuffers> layers(Allocator allocator, DecoderConfig config, int rows, DType compute) {
         boolean ownKeys = use != Use.GENERATION;
         List<LayerBuffers> all = new ArrayList<>(config.layers());
         for (int layer = 0; layer < config.layers(); layer++) {
-            all.add(
-                    layer > 0 && use != Use.TRAINING
-                            ? all.getFirst()
-                            : LayerBuffers.allocate(allocator, config, "layer " + layer, rows, compute, ownKeys));
+            String name = "layer " + layer;
+            if (layer == 0 || use == Use.TRAINING) {
+                all.add(LayerBuffers.allocate(allocator, config, name, rows, compute, ownKeys));
+            } else if (use == Use.CHECKPOINTED_TRAINING) {
+                all.add(all.getFirst().withOwnInput(allocator, name));
+            } else {
+                all.add(all.getFirst());
+            }
         }
         return all;
+    }
+
+    private static LoraBuffers.Keep keep(Use use) {
+        return switch (use) {
+            case TRAINING -> LoraBuffers.Keep.ALL_LAYERS;
+            case CHECKPOINTED_TRAINING -> LoraBuffers.Keep.ONE_LAYER;
+            case EVALUATION, GENERATION -> LoraBuffers.Keep.NOTHING;
+        };
     }
 
     private static Gradients gradients(Allocator allocator, DecoderConfig config, int rows, DType compute) {
@@ -145,7 +171,7 @@ public final class DecoderBuffers {
         Tensor logits = allocator.tensor(kind, "logits", DType.F32, c, config.vocabSize());
         Tensor logitGradients = null;
         Tensor normedGradient = null;
-        if (use == Use.TRAINING) {
+        if (use.isTraining()) {
             logitGradients =
                     compute == DType.F32 ? logits : allocator.tensor(kind, "d logits", compute, c, config.vocabSize());
             normedGradient = allocator.tensor(kind, "d head input", compute, c, d);

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder at work: forward, loss and backward over one set of buffers. Backward is written out layer by layer and goes only as
- * far down as something is trained.
+ * far down as something is trained. With {@link DecoderBuffers.Use#CHECKPOINTED_TRAINING} it computes each layer's activations again.
  */
 public final class DecoderPass {
     private final Engine engine;
@@ -108,6 +108,10 @@ public final class DecoderPass {
             int attentionBlock = 2 * layer;
             int mlpBlock = attentionBlock + 1;
             LayerPass pass = layerPass(layer, context, lora);
+            if (mlpBlock >= lowest && mustRecompute(layer)) {
+                // its output, the next layer's input, has done its service: it gets the same bits again
+                pass.forward(layer, buffers.residual(layer + 1).rows(0, context.rows()));
+            }
             if (mlpBlock >= lowest) {
                 pass.backwardMlp(mlpBlock > lowest);
             }
@@ -122,6 +126,12 @@ public final class DecoderPass {
                     buffers.tokens().columns(0, context.rows()),
                     embeddingGradient);
         }
+    }
+
+    /** Whether other layers' activations have taken the place of this one's; nothing ran after the last. */
+    private boolean mustRecompute(int layer) {
+        return buffers.use() == DecoderBuffers.Use.CHECKPOINTED_TRAINING
+                && layer < decoder.layers().size() - 1;
     }
 
     /** Blocks are numbered from the input: attention of layer i is 2i, its MLP 2i + 1. Past the last where only the head is trained. */

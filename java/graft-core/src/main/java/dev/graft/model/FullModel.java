@@ -1,26 +1,40 @@
 package dev.graft.model;
 
+import dev.graft.common.InputException;
+import dev.graft.engine.Allocator;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
 import dev.graft.io.AtomicFiles;
+import dev.graft.io.Checkpoint;
 import dev.graft.io.SafetensorsWriter;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraPass;
 import dev.graft.nn.FlatParameters;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.HostFloats;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
-/** A model all of whose weights are trained: pre-training, and full fine-tuning. */
+/**
+ * A model all of whose weights are trained: pre-training, and full fine-tuning. Weights, gradients and AdamW's moments are float32
+ * whatever the checkpoint's dtype; {@link #save} rounds each weight to its stored dtype.
+ */
 public final class FullModel implements Trainable, AutoCloseable {
     private static final float INITIAL_STD = 0.02f;
+
+    /** Where a model came from: its folder, the fingerprint of its weights then, and the dtype of each. */
+    private record Source(Path folder, long fingerprint, Map<String, DType> types) {}
 
     private final Engine engine;
     private final Precision precision;
@@ -28,11 +42,14 @@ public final class FullModel implements Trainable, AutoCloseable {
     private final TrainableWeights weights;
     private final Decoder decoder;
     private final DType savedType;
+    private final @Nullable Source source;
 
-    private FullModel(DecoderConfig config, Engine engine, Precision precision, DType savedType) {
+    private FullModel(
+            DecoderConfig config, Engine engine, Precision precision, DType savedType, @Nullable Source source) {
         this.engine = engine;
         this.precision = precision;
         this.savedType = savedType;
+        this.source = source;
         this.workspace = new Workspace(engine);
         this.weights = new TrainableWeights(config, workspace, precision);
         this.decoder = new Decoder(config, weights);
@@ -45,9 +62,50 @@ public final class FullModel implements Trainable, AutoCloseable {
      */
     public static FullModel random(
             DecoderConfig config, Engine engine, Precision precision, DType savedType, long seed) {
-        FullModel model = new FullModel(config, engine, precision, savedType);
+        FullModel model = new FullModel(config, engine, precision, savedType, null);
         model.weights.initialise(engine, seed, INITIAL_STD);
         return model;
+    }
+
+    /**
+     * The weights of a checkpoint, copied to be trained further; the files are only read.
+     *
+     * @param precision of products and activations
+     * @throws InputException where files are missing, damaged, or describe a model that is not supported
+     */
+    public static FullModel load(Path folder, Engine engine, Precision precision) {
+        DecoderConfig config = ConfigReader.read(folder);
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+            FrozenWeights.check(checkpoint, config, folder.toString());
+            Map<String, DType> types = new TreeMap<>();
+            WeightShape.of(config)
+                    .forEach(shape -> types.put(
+                            shape.name(), checkpoint.info(shape.name()).dtype()));
+            Source source = new Source(folder, PretrainedModel.fingerprint(checkpoint, config), types);
+            Precision used = PretrainedModel.supported(engine, precision);
+            FullModel model = new FullModel(config, engine, used, DType.F32, source);
+            try {
+                model.read(checkpoint);
+            } catch (RuntimeException e) {
+                model.close();
+                throw e;
+            }
+            return model;
+        }
+    }
+
+    private void read(Checkpoint checkpoint) {
+        for (FlatParameters.Slot slot : parameters().slots()) {
+            DType stored = checkpoint.info(slot.name()).dtype();
+            float[] values = HostFloats.read(checkpoint.data(slot.name()), stored, 0, slot.size());
+            engine.upload(values, parameters().value(slot));
+        }
+        parameters().refresh(engine);
+    }
+
+    /** The flat parameters of such a model, from any allocator: also a planning one. */
+    public static FlatParameters parameters(DecoderConfig config, Allocator allocator, Precision precision) {
+        return new TrainableWeights(config, allocator, precision).parameters();
     }
 
     @Override
@@ -83,33 +141,51 @@ public final class FullModel implements Trainable, AutoCloseable {
     @Override
     public SortedMap<String, String> identity() {
         SortedMap<String, String> identity = new TreeMap<>();
+        identity.put("method", "full");
         identity.put("model", decoder.config().toString());
         identity.put("precision", precision.toString());
+        if (source != null) {
+            identity.put("base model's fingerprint", HexFormat.of().toHexDigits(source.fingerprint()));
+        }
         return identity;
     }
 
-    /** Writes {@code model.safetensors} and {@code config.json}. */
+    /**
+     * Writes a checkpoint: {@code model.safetensors} and {@code config.json}, and what else the folder that this model was loaded
+     * from holds, tokenizer files above all.
+     *
+     * @throws InputException where {@code folder} is the one it was loaded from, or cannot be written
+     */
     @Override
     public void save(Path folder) {
         AtomicFiles.createDirectories(folder);
-        try (Arena arena = Arena.ofConfined()) {
-            List<SafetensorsWriter.Entry> entries = WeightShape.of(decoder.config()).stream()
-                    .map(shape -> entry(shape, arena))
-                    .toList();
-            SafetensorsWriter.write(folder.resolve("model.safetensors"), Map.of("format", "pt"), entries);
+        if (source != null) {
+            ModelFolder.requireOther(source.folder(), folder);
         }
-        ConfigWriter.write(folder.resolve("config.json"), decoder.config(), savedType);
+        List<SafetensorsWriter.Entry> entries = new ArrayList<>();
+        for (WeightShape shape : WeightShape.of(decoder.config())) {
+            entries.add(new SafetensorsWriter.Entry(
+                    shape.name(), type(shape), shape.storedShape(), channel -> write(channel, shape)));
+        }
+        SafetensorsWriter.write(folder.resolve(Checkpoint.SINGLE_FILE), Map.of("format", "pt"), entries);
+        if (source == null) {
+            ConfigWriter.write(folder.resolve("config.json"), decoder.config(), savedType);
+        } else {
+            ModelFolder.copyAllButWeights(source.folder(), folder, false);
+        }
     }
 
-    private SafetensorsWriter.Entry entry(WeightShape shape, Arena arena) {
-        FlatParameters parameters = weights.parameters();
-        FlatParameters.Slot slot = parameters.slots().stream()
-                .filter(candidate -> candidate.name().equals(shape.name()))
-                .findFirst()
-                .orElseThrow();
-        MemorySegment bytes = arena.allocate(shape.size() * savedType.byteSize(), 8);
-        HostFloats.write(engine.download(parameters.value(slot)), bytes, savedType, 0);
-        return SafetensorsWriter.Entry.of(shape.name(), savedType, shape.storedShape(), bytes);
+    private DType type(WeightShape shape) {
+        return source == null ? savedType : source.types().getOrDefault(shape.name(), savedType);
+    }
+
+    private void write(WritableByteChannel channel, WeightShape shape) throws IOException {
+        DType type = type(shape);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = arena.allocate(shape.size() * type.byteSize(), 8);
+            HostFloats.write(engine.download(weights.value(shape.name())), bytes, type, 0);
+            SafetensorsWriter.writeFully(channel, bytes);
+        }
     }
 
     @Override

@@ -62,6 +62,26 @@ record LayerBuffers(
                 make.bordered("up", compute, rows, config.intermediateSize()));
     }
 
+    /** The buffers of another layer that shares all with this one but the input that it keeps. */
+    LayerBuffers withOwnInput(Allocator allocator, String layer) {
+        return new LayerBuffers(
+                new Maker(allocator, layer).tensor("x", x.dtype(), x.rows(), x.cols()),
+                inputRstd,
+                query,
+                key,
+                value,
+                rawQuery,
+                rawKey,
+                queryRstd,
+                keyRstd,
+                attended,
+                logSumExp,
+                middle,
+                postRstd,
+                gate,
+                up);
+    }
+
     private record Maker(Allocator allocator, String layer) {
         Tensor tensor(String name, DType dtype, int rows, int cols) {
             return allocator.tensor(MemoryKind.ACTIVATIONS, layer + " " + name, dtype, rows, cols);

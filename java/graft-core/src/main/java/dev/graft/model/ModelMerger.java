@@ -14,13 +14,11 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.DoubleAccumulator;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /**
  * Writes a full checkpoint with {@code W = W0 + s B A}: from the mapped original, in float32, rounded once to the stored dtype.
@@ -61,24 +59,13 @@ public final class ModelMerger {
                             + "change both; use the adapter unmerged, or untie the base first");
         }
         AtomicFiles.createDirectories(out);
-        if (isSame(out, base.folder())) {
-            throw new InputException(
-                    "--out " + out + " is the base model's own folder, which is never written; choose another");
-        }
+        ModelFolder.requireOther(base.folder(), out);
         long bytes = 0;
         for (SafetensorsFile file : base.checkpoint().files()) {
             bytes += writeFile(file, out.resolve(file.path().getFileName()));
         }
-        copyOtherFiles(out);
+        ModelFolder.copyAllButWeights(base.folder(), out, true);
         return new Result(adapter.modules().size(), bytes, largestRounding.get());
-    }
-
-    private static boolean isSame(Path a, Path b) {
-        try {
-            return Files.isSameFile(a, b);
-        } catch (IOException e) {
-            return false;
-        }
     }
 
     private long writeFile(SafetensorsFile file, Path target) {
@@ -135,18 +122,5 @@ public final class ModelMerger {
         }
         HostFloats.write(values, merged, info.dtype(), (long) row * in);
         largestRounding.accumulate(rounding);
-    }
-
-    private void copyOtherFiles(Path out) {
-        try (Stream<Path> files = Files.list(base.folder())) {
-            for (Path file : files.filter(Files::isRegularFile).toList()) {
-                String name = file.getFileName().toString();
-                if (!name.endsWith(".safetensors") && !name.endsWith(".bin") && !name.startsWith(".")) {
-                    AtomicFiles.write(out.resolve(name), stream -> Files.copy(file, stream));
-                }
-            }
-        } catch (IOException e) {
-            throw new InputException("cannot read " + base.folder() + ": " + e.getMessage(), e);
-        }
     }
 }

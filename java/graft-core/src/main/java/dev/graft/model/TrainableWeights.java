@@ -7,6 +7,7 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.nn.FlatParameters;
 import dev.graft.nn.Weight;
+import dev.graft.tensor.Tensor;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -32,11 +33,21 @@ final class TrainableWeights implements WeightSource {
 
     @Override
     public Weight weight(String name) {
+        FlatParameters.Slot slot = slot(name);
+        return new Weight(name, parameters.compute(slot), parameters.gradient(slot));
+    }
+
+    /** A weight's float32 values. */
+    Tensor value(String name) {
+        return parameters.value(slot(name));
+    }
+
+    private FlatParameters.Slot slot(String name) {
         FlatParameters.Slot slot = slots.get(name);
         if (slot == null) {
             throw new IllegalArgumentException("no weight " + name);
         }
-        return new Weight(name, parameters.compute(slot), parameters.gradient(slot));
+        return slot;
     }
 
     /**

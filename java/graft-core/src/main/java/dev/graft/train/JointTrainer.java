@@ -31,7 +31,8 @@ public final class JointTrainer implements AutoCloseable {
      * One of the adapters.
      *
      * @param model the adapter on the model that all share
-     * @param config how it is trained; batch size, accumulation, epochs and steps must be those of all others
+     * @param config how it is trained; batch size, accumulation, epochs, steps and gradient
+     *     checkpointing must be those of all others
      */
     public record Member(LoraModel model, TrainConfig config) {}
 
@@ -71,7 +72,7 @@ public final class JointTrainer implements AutoCloseable {
                         members.stream().map(member -> member.model().adapter()).toList(),
                         Math.multiplyExact(size.maxRows(), members.size()),
                         size.maxPositions(),
-                        DecoderBuffers.Use.TRAINING));
+                        DecoderBuffers.Use.training(members.getFirst().config().gradientCheckpointing())));
     }
 
     private static void requireAlike(List<Member> members) {
@@ -84,7 +85,8 @@ public final class JointTrainer implements AutoCloseable {
             boolean alike = config.batchSize() == first.batchSize()
                     && config.gradAccum() == first.gradAccum()
                     && config.steps() == first.steps()
-                    && config.epochs() == first.epochs();
+                    && config.epochs() == first.epochs()
+                    && config.gradientCheckpointing() == first.gradientCheckpointing();
             if (!alike || member.model().base() != members.getFirst().model().base()) {
                 throw new IllegalArgumentException(
                         "adapters that are trained together share their base, batch size, accumulation and length of run");

@@ -4,7 +4,7 @@ import dev.graft.common.InputException;
 import dev.graft.engine.AdamW;
 
 /**
- * How a run trains; the {@code train} command's flags. What is trained stands in {@link dev.graft.lora.LoraConfig}.
+ * How a run trains; the {@code train} command's flags. What is trained is the {@link Method}'s matter.
  *
  * @param epochs passes over the data, where {@code steps} is 0
  * @param steps optimizer steps; 0 to count by epochs
@@ -18,6 +18,7 @@ import dev.graft.engine.AdamW;
  * @param shuffle whether each epoch has its own order; otherwise batches are consecutive rows
  * @param evalEvery steps between evaluations; 0 = never
  * @param saveEvery steps between checkpoints; 0 = never
+ * @param gradientCheckpointing whether layers keep their input alone and backward computes the rest again: less memory, the same bits
  */
 public record TrainConfig(
         int epochs,
@@ -35,7 +36,8 @@ public record TrainConfig(
         long seed,
         boolean shuffle,
         int evalEvery,
-        int saveEvery) {
+        int saveEvery,
+        boolean gradientCheckpointing) {
 
     public TrainConfig {
         atLeast("--epochs", epochs, 1);
@@ -84,7 +86,8 @@ public record TrainConfig(
                 seed,
                 shuffle,
                 evalEvery,
-                saveEvery);
+                saveEvery,
+                gradientCheckpointing);
     }
 
     /** The update that ends step {@code step} (from 0) of {@code totalSteps}. */
@@ -121,6 +124,7 @@ public record TrainConfig(
         private boolean shuffle = true;
         private int evalEvery;
         private int saveEvery;
+        private boolean gradientCheckpointing;
 
         private Builder() {}
 
@@ -204,6 +208,11 @@ public record TrainConfig(
             return this;
         }
 
+        public Builder gradientCheckpointing(boolean value) {
+            gradientCheckpointing = value;
+            return this;
+        }
+
         public TrainConfig build() {
             return new TrainConfig(
                     epochs,
@@ -221,7 +230,8 @@ public record TrainConfig(
                     seed,
                     shuffle,
                     evalEvery,
-                    saveEvery);
+                    saveEvery,
+                    gradientCheckpointing);
         }
     }
 }

@@ -73,7 +73,7 @@ public final class Trainer implements AutoCloseable {
                         model.adapters(),
                         size.maxRows(),
                         size.maxPositions(),
-                        DecoderBuffers.Use.TRAINING));
+                        DecoderBuffers.Use.training(config.gradientCheckpointing())));
         this.evaluator = evalData == null ? null : new Evaluator(model, evalData, config.batchSize(), pass);
         model.engine().zero(model.parameters().gradients());
     }

@@ -41,7 +41,7 @@ record TrainerState(int step, double elapsedSeconds) {
     private static final String FOLDER = "checkpoint-";
     private static final String JSON_FILE = "trainer_state.json";
     private static final String TENSOR_FILE = "trainer_state.safetensors";
-    private static final List<String> FREE_TO_CHANGE = List.of("evalEvery", "saveEvery");
+    private static final List<String> FREE_TO_CHANGE = List.of("evalEvery", "saveEvery", "gradientCheckpointing");
 
     /** The newest whole checkpoint under {@code out}. */
     static Optional<Path> newest(Path out) {

@@ -1,6 +1,7 @@
 package dev.graft.train;
 
 import dev.graft.common.InputException;
+import dev.graft.engine.Allocator;
 import dev.graft.engine.BufferLayout;
 import dev.graft.engine.Engine;
 import dev.graft.engine.MemoryKind;
@@ -9,99 +10,98 @@ import dev.graft.engine.PlanningAllocator;
 import dev.graft.engine.Precision;
 import dev.graft.io.TensorStore;
 import dev.graft.lora.LoraAdapter;
-import dev.graft.lora.LoraConfig;
-import dev.graft.lora.TargetMatcher;
-import dev.graft.model.Decoder;
 import dev.graft.model.DecoderBuffers;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
+import dev.graft.model.FullModel;
+import dev.graft.nn.FlatParameters;
 import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The memory of a LoRA run, buffer by buffer, before anything is allocated: the run's own construction code over a
+ * The memory of a run, buffer by buffer, before anything is allocated: the run's own construction code over a
  * {@link PlanningAllocator}.
  *
- * @param frozen the checkpoint's weights
+ * @param frozen the checkpoint's weights, where they are not trained themselves
  * @param buffers everything else
- * @param matches the layers that an adapter adapts
  */
-public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers, List<TargetMatcher.Match> matches) {
+public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
 
-    /** The plan of training {@code lora} on batches of {@code size}. */
+    /** The plan of training by {@code method} on batches of {@code size}. */
     public static TrainingPlan of(
             Engine engine,
             TensorStore checkpoint,
             DecoderConfig config,
             Precision precision,
-            LoraConfig lora,
+            Method method,
             TrainingSize size) {
         return of(
-                FrozenWeights.plan(engine, checkpoint, config, precision),
+                frozen(engine, checkpoint, config, precision, method),
                 engine.bufferLayout(),
                 config,
                 precision,
-                lora,
-                TargetMatcher.match(lora, Decoder.linearModules(config)),
+                method,
                 size);
     }
 
-    /** As above, where the frozen weights' memory and the adapted layers are known already. */
-    public static TrainingPlan of(
-            MemoryPlan frozen,
-            BufferLayout layout,
-            DecoderConfig config,
-            Precision precision,
-            LoraConfig lora,
-            List<TargetMatcher.Match> matches,
-            TrainingSize size) {
-        return of(frozen, layout, config, precision, lora, matches, size, 1);
+    /** The memory of what {@code method} leaves frozen. */
+    public static MemoryPlan frozen(
+            Engine engine, TensorStore checkpoint, DecoderConfig config, Precision precision, Method method) {
+        return method instanceof Method.Full
+                ? MemoryPlan.NONE
+                : FrozenWeights.plan(engine, checkpoint, config, precision);
     }
 
-    /** As above, of {@code adapters} alike that are trained at once ({@link JointTrainer}), each on batches of {@code size}. */
+    /** As above, where the frozen weights' memory is known already. */
     public static TrainingPlan of(
             MemoryPlan frozen,
             BufferLayout layout,
             DecoderConfig config,
             Precision precision,
-            LoraConfig lora,
-            List<TargetMatcher.Match> matches,
-            TrainingSize size,
-            int adapters) {
+            Method method,
+            TrainingSize size) {
         PlanningAllocator plan = new PlanningAllocator(layout);
-        List<LoraAdapter> all = new ArrayList<>();
-        for (int i = 0; i < adapters; i++) {
-            LoraAdapter adapter = LoraAdapter.create(lora, matches, plan, precision, true);
-            new Optimizer(adapter.parameters(), plan);
-            all.add(adapter);
+        List<LoraAdapter> adapters = new ArrayList<>();
+        int batches = 1;
+        switch (method) {
+            case Method.Lora lora -> adapters.add(adapter(lora, plan, precision));
+            case Method.JointLora joint -> {
+                batches = joint.adapters();
+                for (int i = 0; i < joint.adapters(); i++) {
+                    adapters.add(adapter(joint.each(), plan, precision));
+                }
+            }
+            case Method.Full full -> optimized(FullModel.parameters(config, plan, precision), plan);
         }
         new DecoderBuffers(
                 plan,
                 config,
                 precision,
-                all,
-                Math.multiplyExact(size.maxRows(), adapters),
+                adapters,
+                Math.multiplyExact(size.maxRows(), batches),
                 size.maxPositions(),
-                DecoderBuffers.Use.TRAINING);
+                DecoderBuffers.Use.training(size.gradientCheckpointing()));
         MemoryPlan own = layout.engineBytes() == 0
-                ? new MemoryPlan(List.of())
+                ? MemoryPlan.NONE
                 : new MemoryPlan.Builder()
                         .add(MemoryKind.WORKSPACE, "engine's own", layout.engineBytes())
                         .build();
-        return new TrainingPlan(frozen, plan.plan().plus(own), matches);
+        return new TrainingPlan(frozen, plan.plan().plus(own));
+    }
+
+    private static LoraAdapter adapter(Method.Lora lora, Allocator plan, Precision precision) {
+        LoraAdapter adapter = LoraAdapter.create(lora.config(), lora.matches(), plan, precision, true);
+        optimized(adapter.parameters(), plan);
+        return adapter;
+    }
+
+    private static void optimized(FlatParameters parameters, Allocator plan) {
+        new Optimizer(parameters, plan);
     }
 
     /** All buffers together. */
     public MemoryPlan total() {
         return frozen.plus(buffers);
-    }
-
-    /** Σ r (d + k) of an adapter. */
-    public long trainableCount() {
-        return matches.stream()
-                .mapToLong(match -> (long) match.rank()
-                        * (match.module().in() + match.module().out()))
-                .sum();
     }
 
     /** Bytes that must be allocated: all but what is used in place from the mapped file. */

@@ -9,8 +9,10 @@ import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
 import dev.graft.engine.Workspace;
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.DType;
 import dev.graft.testing.TinyModels;
+import dev.graft.train.Method;
 import dev.graft.train.TrainConfig;
 import dev.graft.train.Trainer;
 import dev.graft.train.TrainingPlan;
@@ -55,15 +57,17 @@ class DecoderBuffersTest {
         List<Example> data = TinyModels.rows(7, 30, 2);
         long before = engine.availableBytes();
         try (PretrainedModel base = PretrainedModel.load(folder, engine, precision)) {
+            Method method = new Method.Lora(lora, TargetMatcher.match(lora, Decoder.linearModules(base.config())));
             TrainingPlan plan = TrainingPlan.of(
                     engine,
                     base.checkpoint(),
                     base.config(),
                     precision,
-                    lora,
+                    method,
                     TrainingSize.of(data, null, training.batchSize()));
             LoraModel model = base.attach(lora, 0);
-            assertThat(plan.trainableCount()).isEqualTo(model.adapter().parameterCount());
+            assertThat(method.trainableCount(base.config()))
+                    .isEqualTo(model.adapter().parameterCount());
             try (Trainer trainer = new Trainer(model, data, null, training)) {
                 assertThat(before - engine.availableBytes()).isEqualTo(plan.allocatedBytes());
                 assertThat(trainer.totalSteps()).isEqualTo(1);

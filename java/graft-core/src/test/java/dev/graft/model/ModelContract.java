@@ -133,8 +133,13 @@ public abstract class ModelContract {
     }
 
     private double lossAndGradients(PretrainedModel base, LoraAdapter adapter, List<Example> rows) {
+        return lossAndGradients(base, adapter, rows, DecoderBuffers.Use.TRAINING);
+    }
+
+    private double lossAndGradients(
+            PretrainedModel base, LoraAdapter adapter, List<Example> rows, DecoderBuffers.Use use) {
         TokenBatch batch = TinyModels.pack(rows);
-        DecoderPass pass = pass(base, List.of(adapter), batch.rows(), DecoderBuffers.Use.TRAINING);
+        DecoderPass pass = pass(base, List.of(adapter), batch.rows(), use);
         LoraPass lora = new LoraPass(
                 List.of(new AdapterRange(adapter, 0, batch.rows())),
                 pass.buffers().lora(),
@@ -200,6 +205,36 @@ public abstract class ModelContract {
                     .forEach((name, values) -> assertThat(values)
                             .as(name)
                             .isEqualTo(full.get(name))
+                            .doesNotContain(Float.NaN));
+        }
+    }
+
+    // ---- gradient checkpointing
+
+    static Stream<Arguments> checkpointed() {
+        return Stream.of(Architecture.LLAMA, Architecture.QWEN3)
+                .flatMap(architecture -> Stream.of(Precision.values())
+                        .flatMap(precision -> Stream.of(HEAD_TOO, "layers.0.mlp.up_proj", "layers.1.self_attn.o_proj")
+                                .map(targets -> Arguments.of(architecture, precision, targets))));
+    }
+
+    @ParameterizedTest
+    @MethodSource("checkpointed")
+    void gradientCheckpointingGivesTheSameBits(Architecture architecture, Precision precision, String targets) {
+        try (PretrainedModel base = base(TinyModels.config(architecture), precision)) {
+            LoraConfig config =
+                    LoraConfig.builder().rank(3).dropout(0.2).targets(targets).build();
+            LoraAdapter adapter = base.newAdapter(config, workspace, true);
+            TinyModels.randomise(adapter, engine, 8);
+            List<Example> rows = TinyModels.rows(4, 9, 5);
+            double loss = lossAndGradients(base, adapter, rows, DecoderBuffers.Use.TRAINING);
+            Map<String, float[]> kept = takeGradients(adapter);
+            assertThat(lossAndGradients(base, adapter, rows, DecoderBuffers.Use.CHECKPOINTED_TRAINING))
+                    .isEqualTo(loss);
+            takeGradients(adapter)
+                    .forEach((name, values) -> assertThat(values)
+                            .as(name)
+                            .isEqualTo(kept.get(name))
                             .doesNotContain(Float.NaN));
         }
     }

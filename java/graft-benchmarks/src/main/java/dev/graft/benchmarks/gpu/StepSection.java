@@ -13,6 +13,7 @@ import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
 import dev.graft.model.KnownShape;
 import dev.graft.model.PretrainedModel;
+import dev.graft.train.Method;
 import dev.graft.train.StepMetrics;
 import dev.graft.train.TrainConfig;
 import dev.graft.train.Trainer;
@@ -166,9 +167,12 @@ final class StepSection implements Section {
                 engine.bufferLayout(),
                 config,
                 Precision.BF16,
-                lora(),
-                TargetMatcher.match(lora(), Decoder.linearModules(config)),
+                method(config),
                 size);
+    }
+
+    private static Method method(DecoderConfig config) {
+        return new Method.Lora(lora(), TargetMatcher.match(lora(), Decoder.linearModules(config)));
     }
 
     private static LoraConfig lora() {
@@ -197,7 +201,7 @@ final class StepSection implements Section {
                 trainer.train(all::add);
             }
             long planned = plan.allocatedBytes() - engine.bufferLayout().engineBytes();
-            return step(todo, size, all, plan.trainableCount(), planned, used, loadSeconds);
+            return step(todo, size, all, method(todo.config).trainableCount(todo.config), planned, used, loadSeconds);
         }
     }
 

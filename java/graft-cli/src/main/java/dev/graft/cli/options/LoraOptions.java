@@ -102,6 +102,27 @@ final class LoraOptions {
                 .build();
     }
 
+    /** @throws InputException where a flag of these was given, which says nothing to {@code method} */
+    void requireUnused(MethodName method) {
+        Map<String, @Nullable Object> flags = new LinkedHashMap<>();
+        flags.put("--rank", rank);
+        flags.put("--alpha", alpha);
+        flags.put("--dropout", dropout);
+        flags.put("--targets", targets);
+        flags.put("--exclude", exclude);
+        flags.put("--rank-pattern", rankPattern);
+        flags.put("--alpha-pattern", alphaPattern);
+        flags.put("--rslora", rsLora ? true : null);
+        flags.put("--init", init);
+        flags.put("--init-adapter", initAdapter);
+        flags.forEach((flag, value) -> {
+            if (value != null) {
+                throw new InputException(
+                        flag + " belongs to LoRA, and --method is " + method.typed() + "; leave one of them out");
+            }
+        });
+    }
+
     private static @Nullable ModulePattern parse(@Nullable String pattern) {
         return pattern == null ? null : ModulePattern.parse(pattern);
     }

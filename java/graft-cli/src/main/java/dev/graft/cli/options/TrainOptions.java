@@ -9,6 +9,7 @@ import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.train.LearningRateSchedule;
+import dev.graft.train.Method;
 import dev.graft.train.TrainConfig;
 import java.nio.file.Path;
 import java.util.List;
@@ -25,6 +26,13 @@ public final class TrainOptions {
             description = "The base model, a Hugging Face folder.")
     private Path model = Path.of("");
 
+    @Option(
+            names = "--method",
+            paramLabel = "lora|full",
+            converter = MethodName.Converter.class,
+            description = "What is trained: an adapter on the frozen model, or every weight (default: lora).")
+    private MethodName method = MethodName.LORA;
+
     @Mixin
     private final LoraOptions lora = new LoraOptions();
 
@@ -40,11 +48,21 @@ public final class TrainOptions {
     @Option(names = "--grad-accum", paramLabel = "N", description = "Micro-batches of a step (default: 1).")
     private int gradAccum = 1;
 
+    @Option(
+            names = "--gradient-checkpointing",
+            description =
+                    "Keep each layer's input alone and compute the rest again in backward: less memory, more time, "
+                            + "the same result.")
+    private boolean gradientCheckpointing;
+
     @Option(names = "--seq-len", paramLabel = "N", description = "Longer rows are cut to N tokens (default: 1024).")
     private int seqLen = 1024;
 
-    @Option(names = "--lr", paramLabel = "X", description = "Peak learning rate (default: 2e-4).")
-    private double learningRate = 2e-4;
+    @Option(
+            names = "--lr",
+            paramLabel = "X",
+            description = "Peak learning rate (default: 2e-4; 2e-5 with --method full).")
+    private @Nullable Double learningRate;
 
     @Option(
             names = "--schedule",
@@ -99,12 +117,34 @@ public final class TrainOptions {
     public TrainRequest request() {
         TrainConfig train = trainConfig();
         DecoderConfig config = ConfigReader.read(model);
-        List<LinearModule> modules = Decoder.linearModules(config);
-        PeftAdapter start = lora.start();
-        LoraConfig adapter = lora.config(start, modules);
-        List<TargetMatcher.Match> matches =
-                start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules);
-        return new TrainRequest(model, config, adapter, start, matches, train, precision.value(), seqLen, evalData);
+        PeftAdapter start = method == MethodName.LORA ? lora.start() : null;
+        return new TrainRequest(
+                model, config, method(config, start), start, train, precision.value(), seqLen, evalData);
+    }
+
+    private Method method(DecoderConfig config, @Nullable PeftAdapter start) {
+        return switch (method) {
+            case LORA -> {
+                List<LinearModule> modules = Decoder.linearModules(config);
+                LoraConfig adapter = lora.config(start, modules);
+                yield new Method.Lora(
+                        adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
+            }
+            case FULL -> {
+                lora.requireUnused(method);
+                yield new Method.Full();
+            }
+        };
+    }
+
+    private double learningRate() {
+        if (learningRate != null) {
+            return learningRate;
+        }
+        return switch (method) {
+            case LORA -> 2e-4;
+            case FULL -> 2e-5;
+        };
     }
 
     private TrainConfig trainConfig() {
@@ -122,7 +162,7 @@ public final class TrainOptions {
                 .steps(steps == null ? 0 : steps)
                 .batchSize(batchSize)
                 .gradAccum(gradAccum)
-                .learningRate(learningRate)
+                .learningRate(learningRate())
                 .schedule(LearningRateSchedule.parse(schedule))
                 .warmupSteps(warmupSteps)
                 .weightDecay(weightDecay)
@@ -134,6 +174,7 @@ public final class TrainOptions {
                 .shuffle(!noShuffle)
                 .evalEvery(evaluationInterval())
                 .saveEvery(saveEvery)
+                .gradientCheckpointing(gradientCheckpointing)
                 .build();
     }
 

@@ -8,9 +8,10 @@ import dev.graft.engine.Engine;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
 import dev.graft.io.TensorStore;
-import dev.graft.lora.TargetMatcher;
 import dev.graft.model.FrozenWeights;
+import dev.graft.train.Method;
 import dev.graft.train.TrainingPlan;
+import dev.graft.train.TrainingSize;
 import java.util.OptionalInt;
 import java.util.function.IntPredicate;
 
@@ -32,7 +33,8 @@ public final class MemoryCheck {
         this.layout = engine.bufferLayout();
         this.lengths = lengths;
         this.available = engine.availableBytes();
-        this.plan = planFor(request.train().batchSize(), request.seqLen());
+        this.plan = planFor(
+                request.train().batchSize(), request.seqLen(), request.train().gradientCheckpointing());
     }
 
     /**
@@ -44,17 +46,14 @@ public final class MemoryCheck {
             TrainRequest request, Engine engine, Precision precision, TensorStore checkpoint, BatchLengths lengths) {
         FrozenWeights.check(checkpoint, request.config(), request.model().toString());
         requireCountable(request, lengths);
-        MemoryPlan frozen = FrozenWeights.plan(engine, checkpoint, request.config(), precision);
+        MemoryPlan frozen = TrainingPlan.frozen(engine, checkpoint, request.config(), precision, request.method());
         return new MemoryCheck(request, precision, frozen, lengths, engine);
     }
 
     /** Elements of a buffer are counted in 32 bits, and h = x Aᵀ of a whole batch is one buffer. */
     private static void requireCountable(TrainRequest request, BatchLengths lengths) {
         int batchSize = request.train().batchSize();
-        int rank = request.matches().stream()
-                .mapToInt(TargetMatcher.Match::rank)
-                .max()
-                .orElse(1);
+        int rank = request.method() instanceof Method.Lora lora ? lora.maxRank() : 1;
         long tokens = lengths.size(batchSize, request.seqLen()).maxRows();
         if (tokens * rank > Integer.MAX_VALUE) {
             throw new InputException("--batch-size " + batchSize + " makes batches of " + Units.count(tokens)
@@ -84,26 +83,40 @@ public final class MemoryCheck {
     }
 
     /**
-     * The flags that would make it fit: the largest micro-batch that divides the rows of a step, with the accumulation that keeps
-     * their number; or else single rows, cut shorter.
+     * The flags that would make it fit, the cheapest first: the largest micro-batch that divides the rows of a step, with the
+     * accumulation that keeps their number; the same with gradient checkpointing, which takes more time; or else single rows, cut
+     * shorter.
      */
     public String remedy() {
         int rows =
                 Math.multiplyExact(request.train().batchSize(), request.train().gradAccum());
-        for (int batch = request.train().batchSize() - 1; batch >= 1; batch--) {
-            if (rows % batch == 0 && fits(planFor(batch, request.seqLen()))) {
-                return "use --batch-size " + batch + " --grad-accum " + rows / batch + ", which computes the same";
+        for (boolean checkpointed : new boolean[] {false, true}) {
+            for (int batch = request.train().batchSize(); batch >= 1; batch--) {
+                if (rows % batch == 0 && fits(planFor(batch, request.seqLen(), checkpointed))) {
+                    return "use " + flags(batch, checkpointed) + ", which computes the same"
+                            + (checkpointed ? " in more time" : "");
+                }
             }
         }
-        OptionalInt seqLen = largest(request.seqLen(), length -> fits(planFor(1, length)));
+        OptionalInt seqLen = largest(request.seqLen(), length -> fits(planFor(1, length, true)));
         if (seqLen.isPresent()) {
-            return "use --batch-size 1 --grad-accum " + rows + " --seq-len " + seqLen.getAsInt();
+            return "use " + flags(1, true) + " --seq-len " + seqLen.getAsInt();
+        }
+        String instead = (precision == Precision.F32 ? "--precision bf16, " : "")
+                + "a smaller model or a machine with more memory";
+        if (request.method() instanceof Method.Full) {
+            return "no batch size or sequence length would make it fit; use --method lora, " + instead;
         }
         long weights = plan.allocatedBytes() - plan.buffers().totalBytes();
         return "no batch size or sequence length would make it fit (" + Units.bytes(weights)
-                + " are frozen weights); use "
-                + (precision == Precision.F32 ? "--precision bf16, " : "")
-                + "a smaller model or a machine with more memory";
+                + " are frozen weights); use " + instead;
+    }
+
+    private String flags(int batch, boolean checkpointed) {
+        int rows = request.train().batchSize() * request.train().gradAccum();
+        String split =
+                batch == request.train().batchSize() ? "" : " --batch-size " + batch + " --grad-accum " + rows / batch;
+        return ((checkpointed ? " --gradient-checkpointing" : "") + split).strip();
     }
 
     /** The largest number from 2 to {@code most} for which {@code fits} holds, which must hold below any that it holds for. */
@@ -128,14 +141,14 @@ public final class MemoryCheck {
         return candidate.allocatedBytes() <= available;
     }
 
-    private TrainingPlan planFor(int batchSize, int seqLen) {
+    private TrainingPlan planFor(int batchSize, int seqLen, boolean checkpointed) {
+        TrainingSize size = lengths.size(batchSize, seqLen);
         return TrainingPlan.of(
                 frozen,
                 layout,
                 request.config(),
                 precision,
-                request.lora(),
-                request.matches(),
-                lengths.size(batchSize, seqLen));
+                request.method(),
+                new TrainingSize(size.maxRows(), size.maxPositions(), checkpointed));
     }
 }

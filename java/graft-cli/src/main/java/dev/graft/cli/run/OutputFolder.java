@@ -2,6 +2,7 @@ package dev.graft.cli.run;
 
 import dev.graft.common.InputException;
 import dev.graft.io.AtomicFiles;
+import dev.graft.io.Checkpoint;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.train.Trainer;
 import java.io.IOException;
@@ -44,6 +45,7 @@ public record OutputFolder(Path path) {
     public void requireFree(boolean resume, boolean force) {
         boolean hasAdapter = Files.exists(path.resolve(PeftAdapter.CONFIG_FILE))
                 || Files.exists(path.resolve(PeftAdapter.WEIGHTS_FILE));
+        boolean hasModel = Files.exists(path.resolve(Checkpoint.SINGLE_FILE));
         Optional<Path> checkpoint = newestCheckpoint();
         if (force || (resume && checkpoint.isPresent())) {
             return;
@@ -53,10 +55,15 @@ public record OutputFolder(Path path) {
                     + "train further with --init-adapter " + path
                     + " into another --out, or give --force to overwrite it");
         }
-        if (hasAdapter || checkpoint.isPresent()) {
+        if (resume && hasModel) {
+            throw new InputException("--out " + path + " holds a finished model and no checkpoint to resume from; "
+                    + "train further with --model " + path
+                    + " and another --out, or give --force to overwrite it");
+        }
+        if (hasAdapter || hasModel || checkpoint.isPresent()) {
             String what = checkpoint
                     .map(folder -> "checkpoints up to " + folder.getFileName())
-                    .orElse("an adapter");
+                    .orElse(hasAdapter ? "an adapter" : "a model");
             throw new InputException("--out " + path + " already holds " + what + "; "
                     + (checkpoint.isPresent() ? "give --resume to go on from there, " : "give ")
                     + "--force to overwrite, or choose another folder");

@@ -12,6 +12,7 @@ import dev.graft.lora.TargetMatcher;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
 import dev.graft.model.WeightShape;
+import dev.graft.train.Method;
 import dev.graft.train.TrainingPlan;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -42,15 +43,27 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
         return memory.plan();
     }
 
+    private long trainable() {
+        return request.method().trainableCount(request.config());
+    }
+
+    /** Numbers of the model while it is trained. */
     private long allParameters() {
-        return parameters(request.config()) + plan().trainableCount();
+        return allParameters(request.method(), request.config());
+    }
+
+    /** Numbers of a model in training by {@code method}: its weights, and what is beside them. */
+    public static long allParameters(Method method, DecoderConfig config) {
+        return parameters(config) + (method instanceof Method.Full ? 0 : method.trainableCount(config));
     }
 
     /** What is trained, in one line. */
     public String trainableLine() {
-        long trainable = plan().trainableCount();
-        return "trains " + Units.counted(trainable, "parameter") + " (" + Units.share(trainable, allParameters())
-                + " of all) in " + Units.counted(plan().matches().size(), "layer");
+        String line = "trains " + Units.counted(trainable(), "parameter") + " ("
+                + Units.share(trainable(), allParameters()) + " of all)";
+        return request.method() instanceof Method.Lora lora
+                ? line + " in " + Units.counted(lora.matches().size(), "layer")
+                : line;
     }
 
     /** The memory in two lines. */
@@ -70,15 +83,17 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
         return plan().total().totalBytes() - plan().allocatedBytes();
     }
 
+    private List<TargetMatcher.Match> matches() {
+        return request.method() instanceof Method.Lora lora ? lora.matches() : List.of();
+    }
+
     private Map<Group, Integer> groups() {
         Map<Group, Integer> groups = new LinkedHashMap<>();
-        plan().matches().forEach(match -> groups.merge(Group.of(match), 1, Integer::sum));
+        matches().forEach(match -> groups.merge(Group.of(match), 1, Integer::sum));
         return groups;
     }
 
-    /** The whole report as text. */
-    public List<String> lines() {
-        List<String> lines = new ArrayList<>();
+    private List<String> moduleLines() {
         Table modules = Table.ofNumbers().row("adapted layers", "count", "out x in", "rank", "alpha", "parameters");
         groups().forEach((group, count) -> modules.row(
                 "  " + group.suffix(),
@@ -87,7 +102,15 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 Integer.toString(group.rank()),
                 Units.plain(group.alpha()),
                 Units.count(count * group.trainable())));
-        lines.addAll(modules.lines());
+        return modules.lines();
+    }
+
+    /** The whole report as text. */
+    public List<String> lines() {
+        List<String> lines = new ArrayList<>();
+        if (!matches().isEmpty()) {
+            lines.addAll(moduleLines());
+        }
         lines.add(trainableLine());
         lines.add("");
         Table kinds = Table.ofNumbers().row("memory", "");
@@ -115,10 +138,10 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 .put("rank", group.rank())
                 .put("alpha", group.alpha())
                 .put("parameters", count * group.trainable()));
-        json.put("matched_modules", plan().matches().size());
-        json.put("trainable_parameters", plan().trainableCount());
+        json.put("matched_modules", matches().size());
+        json.put("trainable_parameters", trainable());
         json.put("all_parameters", allParameters());
-        json.put("trainable_share", (double) plan().trainableCount() / allParameters());
+        json.put("trainable_share", (double) trainable() / allParameters());
         ObjectNode kinds = json.putObject("memory_bytes");
         plan().total().bytesByKind().forEach((kind, bytes) -> kinds.put(key(kind), bytes));
         json.put("total_bytes", plan().total().totalBytes());

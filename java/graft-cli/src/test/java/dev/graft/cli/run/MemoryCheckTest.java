@@ -14,6 +14,7 @@ import dev.graft.lora.TargetMatcher;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
+import dev.graft.train.Method;
 import dev.graft.train.ParityCase;
 import dev.graft.train.TrainConfig;
 import java.lang.reflect.Proxy;
@@ -41,15 +42,22 @@ class MemoryCheckTest {
     }
 
     private MemoryCheck check(int batchSize, int gradAccum, int seqLen, long availableBytes) {
+        return check(batchSize, gradAccum, seqLen, false, availableBytes);
+    }
+
+    private MemoryCheck check(int batchSize, int gradAccum, int seqLen, boolean checkpointed, long availableBytes) {
         DecoderConfig config = ConfigReader.read(model);
         LoraConfig lora = LoraConfig.builder().build();
         TrainRequest request = new TrainRequest(
                 model,
                 config,
-                lora,
+                new Method.Lora(lora, TargetMatcher.match(lora, Decoder.linearModules(config))),
                 null,
-                TargetMatcher.match(lora, Decoder.linearModules(config)),
-                TrainConfig.builder().batchSize(batchSize).gradAccum(gradAccum).build(),
+                TrainConfig.builder()
+                        .batchSize(batchSize)
+                        .gradAccum(gradAccum)
+                        .gradientCheckpointing(checkpointed)
+                        .build(),
                 Precision.F32,
                 seqLen,
                 null);
@@ -59,7 +67,11 @@ class MemoryCheckTest {
     }
 
     private long needed(int batchSize, int seqLen) {
-        return check(batchSize, 1, seqLen, Long.MAX_VALUE).plan().allocatedBytes();
+        return needed(batchSize, seqLen, false);
+    }
+
+    private long needed(int batchSize, int seqLen, boolean checkpointed) {
+        return check(batchSize, 1, seqLen, checkpointed, Long.MAX_VALUE).plan().allocatedBytes();
     }
 
     @Test
@@ -80,9 +92,19 @@ class MemoryCheckTest {
     }
 
     @Test
-    void proposesTheLongestRowsWhereNoBatchFits() {
-        assertThat(check(4, 2, SEQ_LEN, needed(1, 300)).remedy())
-                .isEqualTo("use --batch-size 1 --grad-accum 8 --seq-len 300");
+    void proposesGradientCheckpointingWhereNoBatchFits() {
+        assertThat(needed(4, SEQ_LEN, true)).isLessThan(needed(4, SEQ_LEN)).isLessThan(needed(1, SEQ_LEN) * 4);
+        assertThat(check(2, 3, SEQ_LEN, needed(1, SEQ_LEN) - 1).remedy())
+                .isEqualTo(
+                        "use --gradient-checkpointing --batch-size 1 --grad-accum 6, which computes the same in more time");
+        assertThat(check(1, 3, SEQ_LEN, needed(1, SEQ_LEN) - 1).remedy())
+                .isEqualTo("use --gradient-checkpointing, which computes the same in more time");
+    }
+
+    @Test
+    void proposesTheLongestRowsWhereNothingElseFits() {
+        assertThat(check(4, 2, SEQ_LEN, needed(1, 300, true)).remedy())
+                .isEqualTo("use --gradient-checkpointing --batch-size 1 --grad-accum 8 --seq-len 300");
     }
 
     @Test
