@@ -66,6 +66,7 @@ final class GraftCommand implements Callable<Integer> {
                 .addSubcommand(new MergeCommand(console))
                 .addSubcommand(new InspectCommand(console))
                 .addSubcommand(new PlanCommand(console))
+                .addSubcommand(new TasksCommand(console))
                 .addSubcommand(new DevicesCommand(console))
                 .addSubcommand(new FetchCublasCommand(console))
                 .addSubcommand(new CommandLine(new BenchCommand()).addSubcommand(new BenchTrainCommand(console)));

@@ -2,6 +2,7 @@ package dev.graft.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.graft.cli.world.Exercise;
 import dev.graft.cli.world.QuickstartTask;
 import dev.graft.cli.world.WorldTokenizer;
 import dev.graft.engine.Engine;
@@ -42,7 +43,7 @@ class ReadmeExampleTest {
                 folder.resolve("rows.jsonl"),
                 QuickstartTask.train().stream()
                         .limit(8)
-                        .map(QuickstartTask.Example::toJsonLine)
+                        .map(Exercise::toJsonLine)
                         .collect(Collectors.joining("\n")));
 
         FineTune.main(new String[] {model.toString(), data.toString(), folder.toString()});

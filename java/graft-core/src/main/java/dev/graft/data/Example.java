@@ -23,6 +23,18 @@ public record Example(int[] inputIds, int[] labels) {
         }
     }
 
+    /**
+     * The row of a prompt and its completion, uncut: what {@link DatasetReader} makes of a line
+     * {@code {"prompt": …, "completion": …}}. The prompt is masked and an end token follows the completion.
+     *
+     * @throws dev.graft.common.InputException where a text holds half of a surrogate pair
+     * @throws IllegalArgumentException where both texts are empty and the tokenizer has no end token
+     */
+    public static Example ofCompletion(Tokenizer tokenizer, String prompt, String completion) {
+        RowEncoder.Row row = RowEncoder.completion(tokenizer, new DataLine.Completion(prompt, completion));
+        return new Example(row.ids(), row.labels());
+    }
+
     /** The number of tokens. */
     public int length() {
         return inputIds.length;

@@ -30,7 +30,7 @@ final class RowEncoder {
     Row encode(DataLine line) {
         Row row = switch (line) {
             case DataLine.Text text -> text(text);
-            case DataLine.Completion completion -> completion(completion);
+            case DataLine.Completion completion -> completion(tokenizer(), completion);
             case DataLine.Chat chat -> chat(chat);
             case DataLine.Tokens tokens -> tokens(tokens);
         };
@@ -61,13 +61,14 @@ final class RowEncoder {
     }
 
     private Row text(DataLine.Text line) {
-        int[] ids = withEnd(tokenizer().encode(line.text(), true));
+        int[] ids = withEnd(tokenizer(), tokenizer().encode(line.text(), true));
         return new Row(ids, ids.clone());
     }
 
-    private Row completion(DataLine.Completion line) {
-        int[] prompt = tokenizer().encode(line.prompt(), true);
-        int[] completion = withEnd(tokenizer().encode(line.completion(), false));
+    /** The row of a prompt, masked, and its completion, ended by an end token. */
+    static Row completion(Tokenizer tokenizer, DataLine.Completion line) {
+        int[] prompt = tokenizer.encode(line.prompt(), true);
+        int[] completion = withEnd(tokenizer, tokenizer.encode(line.completion(), false));
         int[] ids = Arrays.copyOf(prompt, prompt.length + completion.length);
         System.arraycopy(completion, 0, ids, prompt.length, completion.length);
         int[] labels = ids.clone();
@@ -75,9 +76,9 @@ final class RowEncoder {
         return new Row(ids, labels);
     }
 
-    private int[] withEnd(int[] ids) {
-        int[] eos = tokenizer().eosIds();
-        if (eos.length == 0 || (ids.length > 0 && tokenizer().isEos(ids[ids.length - 1]))) {
+    private static int[] withEnd(Tokenizer tokenizer, int[] ids) {
+        int[] eos = tokenizer.eosIds();
+        if (eos.length == 0 || (ids.length > 0 && tokenizer.isEos(ids[ids.length - 1]))) {
             return ids;
         }
         int[] ended = Arrays.copyOf(ids, ids.length + 1);

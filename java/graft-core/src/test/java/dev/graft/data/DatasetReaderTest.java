@@ -76,6 +76,8 @@ class DatasetReaderTest {
         assertThat(data.get(0)).isEqualTo(new Example(new int[] {1, 298, 298, 2}, new int[] {M, M, 298, 2}));
         assertThat(data.get(1)).isEqualTo(new Example(new int[] {1, 298, 2}, new int[] {M, 298, 2}));
         assertThat(data.statistics().targetTokens()).isEqualTo(4);
+        assertThat(Example.ofCompletion(metaspace, "hello", "hello")).isEqualTo(data.get(0));
+        assertThat(Example.ofCompletion(metaspace, "", "hello</s>")).isEqualTo(data.get(1));
     }
 
     @Test

@@ -3,7 +3,10 @@ package dev.graft.cli.quickstart;
 import dev.graft.cli.console.Console;
 import dev.graft.cli.console.Units;
 import dev.graft.cli.run.TrainProgress;
+import dev.graft.cli.tasks.ExactMatch;
 import dev.graft.cli.world.Corpus;
+import dev.graft.cli.world.EmbeddedBase;
+import dev.graft.cli.world.Exercise;
 import dev.graft.cli.world.QuickstartTask;
 import dev.graft.data.ChatTemplate;
 import dev.graft.data.Dataset;
@@ -59,7 +62,7 @@ public final class Quickstart {
     private final Engine engine;
     private final Path out;
     private final Path modelFolder;
-    private final List<QuickstartTask.Example> heldOut = QuickstartTask.heldOut();
+    private final List<Exercise> heldOut = QuickstartTask.heldOut();
 
     /** @param out where everything is written */
     public Quickstart(Console console, Engine engine, Path out) {
@@ -206,10 +209,9 @@ public final class Quickstart {
         AtomicFiles.writeString(file, lines.toString());
     }
 
-    private static void writeLines(Path file, List<QuickstartTask.Example> examples) {
+    private static void writeLines(Path file, List<Exercise> examples) {
         AtomicFiles.writeString(
-                file,
-                examples.stream().map(QuickstartTask.Example::toJsonLine).collect(Collectors.joining("\n", "", "\n")));
+                file, examples.stream().map(Exercise::toJsonLine).collect(Collectors.joining("\n", "", "\n")));
     }
 
     private static long size(Path file) {

@@ -80,7 +80,8 @@ public final class Corpus {
         return withFiller(said, random);
     }
 
-    static Statement withFiller(Statement said, RandomGenerator random) {
+    /** The statement with, now and then, a sentence before or after it that says nothing. */
+    public static Statement withFiller(Statement said, RandomGenerator random) {
         String filler = Grammar.pick(Lexicon.FILLERS, random);
         String text = switch (random.nextInt(8)) {
             case 0 -> filler + " " + said.text();

@@ -14,9 +14,9 @@ import dev.graft.cli.world.Lexicon.Place;
  * @param place where it happened
  * @param day day of the week
  */
-record Fact(String who, Deed deed, int count, String colour, String things, Place place, String day) {
+public record Fact(String who, Deed deed, int count, String colour, String things, Place place, String day) {
     /** What can be asked of a fact. */
-    enum Field {
+    public enum Field {
         WHO,
         DID,
         COUNT,
@@ -26,14 +26,14 @@ record Fact(String who, Deed deed, int count, String colour, String things, Plac
         DAY
     }
 
-    Fact {
+    public Fact {
         if (count < 2 || count > Lexicon.MAX_COUNT) {
             throw new IllegalArgumentException("count must be 2.." + Lexicon.MAX_COUNT + ": " + count);
         }
     }
 
     /** The value of a field as it is noted down; the count as digits. */
-    String value(Field field) {
+    public String value(Field field) {
         return switch (field) {
             case WHO -> who;
             case DID -> deed.past();

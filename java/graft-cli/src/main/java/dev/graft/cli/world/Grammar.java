@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
  * distractors {@code $other} (another person), {@code $elsewhere} and {@code $otherday}. A slot with a capital is
  * capitalised.
  */
-final class Grammar {
+public final class Grammar {
     private static final Pattern SLOT = Pattern.compile("\\$(\\w+)");
 
     private static final List<Template> TEMPLATES =
@@ -82,7 +82,7 @@ final class Grammar {
      * @param text one or two sentences
      * @param stated the fields that can be read from the text
      */
-    record Statement(Fact fact, String text, Set<Field> stated) {}
+    public record Statement(Fact fact, String text, Set<Field> stated) {}
 
     private record Template(String pattern, Set<Field> stated) {
         Template(String pattern) {
@@ -113,7 +113,7 @@ final class Grammar {
     }
 
     /** Anything that can happen in the world. */
-    static Fact fact(RandomGenerator random) {
+    public static Fact fact(RandomGenerator random) {
         return new Fact(
                 pick(NAMES, random),
                 pick(Lexicon.DEEDS, random),
@@ -130,7 +130,7 @@ final class Grammar {
     }
 
     /** Says a fact in one of the ways that state every field. */
-    static Statement stateAll(Fact fact, RandomGenerator random) {
+    public static Statement stateAll(Fact fact, RandomGenerator random) {
         return state(fact, pick(COMPLETE, random), random);
     }
 
@@ -139,7 +139,7 @@ final class Grammar {
         return COMPLETE.size();
     }
 
-    static <T> T pick(List<T> choices, RandomGenerator random) {
+    public static <T> T pick(List<T> choices, RandomGenerator random) {
         return choices.get(random.nextInt(choices.size()));
     }
 

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /** The words of the world. Lists are immutable and their order is part of every seeded stream: append, never reorder. */
-final class Lexicon {
+public final class Lexicon {
     /** Names of people who are "she". */
     static final List<String> WOMEN = words("""
             Mary Anna Ella Nora Lena Mira Sara Clara Rosa Lily Emma Alma Ada Ida Eva Ruth Jane Kate Lucy Alice
@@ -30,7 +30,7 @@ final class Lexicon {
             """);
 
     /** Small things that can be counted, coloured and carried, always in the plural. */
-    static final List<String> THINGS = words("""
+    public static final List<String> THINGS = words("""
             apples pears plums lemons melons onions carrots potatoes tomatoes pumpkins books letters papers pictures
             cards maps stamps coins rings buttons ribbons candles lamps lanterns baskets boxes bags bottles cups plates
             bowls spoons forks knives pots pans hats coats scarves gloves boots shoes socks shirts kites balls drums
@@ -39,13 +39,14 @@ final class Lexicon {
             umbrellas clocks mirrors brushes pencils wheels
             """);
 
-    static final List<String> COLOURS =
+    public static final List<String> COLOURS =
             words("red blue green yellow white black brown pink grey purple orange golden silver");
 
-    static final List<String> DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday");
+    public static final List<String> DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday");
 
     /** Places, each with the preposition it takes. */
-    static final List<Place> PLACES = words("""
+    public static final List<Place> PLACES =
+            words("""
                     at:market at:school at:station at:harbour at:library at:museum at:theatre at:hospital at:airport
                     at:bakery at:farm at:mill at:castle at:church at:office at:fair at:beach at:lake at:well at:gate
                     in:garden in:kitchen in:cellar in:attic in:forest in:park in:village in:valley in:barn in:tower
@@ -55,7 +56,7 @@ final class Lexicon {
                     """).stream().map(Place::parse).toList();
 
     /** Deeds in the past tense, each with its participle where that differs. */
-    static final List<Deed> DEEDS = words("""
+    public static final List<Deed> DEEDS = words("""
                     bought sold found lost carried painted counted saw:seen hid:hidden drew:drawn dropped cleaned washed
                     wrapped borrowed packed moved kept made brought collected gave_away:given_away chose:chosen
                     took:taken repaired sorted ordered delivered stole:stolen threw_away:thrown_away
@@ -84,12 +85,12 @@ final class Lexicon {
             """);
 
     /** Largest count in the world, and largest number with a word. */
-    static final int MAX_COUNT = 20;
+    public static final int MAX_COUNT = 20;
 
     private Lexicon() {}
 
     /** A place and its preposition: "by" + "river". */
-    record Place(String preposition, String noun) {
+    public record Place(String preposition, String noun) {
         private static Place parse(String text) {
             String[] parts = text.split(":");
             return new Place(parts[0], parts[1]);
@@ -102,7 +103,7 @@ final class Lexicon {
     }
 
     /** What somebody did: "took", and the participle of it, "taken". */
-    record Deed(String past, String participle) {
+    public record Deed(String past, String participle) {
         private static Deed parse(String text) {
             String[] forms = text.replace('_', ' ').split(":");
             return new Deed(forms[0], forms[forms.length - 1]);
@@ -110,7 +111,7 @@ final class Lexicon {
     }
 
     /** The English word for a number from 0 to {@link #MAX_COUNT}. */
-    static String numberWord(int number) {
+    public static String numberWord(int number) {
         return NUMBERS.get(number);
     }
 
@@ -118,12 +119,12 @@ final class Lexicon {
         return Character.toUpperCase(text.charAt(0)) + text.substring(1);
     }
 
-    static boolean isWoman(String name) {
+    public static boolean isWoman(String name) {
         return WOMEN.contains(name);
     }
 
     /** Everybody, women first. */
-    static List<String> names() {
+    public static List<String> names() {
         return Stream.concat(WOMEN.stream(), MEN.stream()).toList();
     }
 

@@ -1,8 +1,6 @@
 package dev.graft.cli.world;
 
-import dev.graft.cli.world.Fact.Field;
 import dev.graft.cli.world.Grammar.Statement;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -28,7 +26,7 @@ import java.util.stream.Collectors;
  * @param close after everything
  */
 record NoteStyle(
-        Map<Entry, String> keys,
+        Map<NoteEntry, String> keys,
         boolean wordCounts,
         String open,
         String lead,
@@ -38,44 +36,6 @@ record NoteStyle(
         Marks valueMarks,
         String joiner,
         String close) {
-
-    /** What an entry is about: a field, or colour and things together. */
-    enum Entry {
-        WHO("who", "name", "person", "Who", "Name", "Person"),
-        DID("did", "deed", "action", "Did", "Deed", "Action"),
-        COUNT("count", "number", "how many", "Count", "Number", "How many"),
-        COLOUR("colour", "shade", "Colour", "Shade"),
-        THINGS("things", "what", "item", "object", "Things", "What", "Item", "Object"),
-        ITEMS("things", "what", "items", "object", "Things", "What", "Items", "Object"),
-        PLACE("place", "where", "spot", "Place", "Where", "Spot"),
-        DAY("day", "when", "date", "Day", "When", "Date");
-
-        private final List<String> names;
-
-        Entry(String... names) {
-            this.names = List.of(names);
-        }
-
-        private String value(Fact fact, boolean wordCounts) {
-            return switch (this) {
-                case WHO -> fact.value(Field.WHO);
-                case DID -> fact.value(Field.DID);
-                case COUNT -> wordCounts ? Lexicon.numberWord(fact.count()) : fact.value(Field.COUNT);
-                case COLOUR -> fact.value(Field.COLOUR);
-                case THINGS -> fact.value(Field.THINGS);
-                case ITEMS -> fact.colour() + " " + fact.things();
-                case PLACE -> fact.value(Field.PLACE);
-                case DAY -> fact.value(Field.DAY);
-            };
-        }
-
-        private boolean isStated(Statement statement) {
-            return this == ITEMS
-                    ? statement.stated().contains(Field.COLOUR)
-                            && statement.stated().contains(Field.THINGS)
-                    : statement.stated().contains(Field.valueOf(name()));
-        }
-    }
 
     /** What stands before and after a word. */
     record Marks(String before, String after) {
@@ -115,10 +75,10 @@ record NoteStyle(
 
     /** Draws a style. */
     static NoteStyle draw(RandomGenerator random) {
-        List<Entry> order = drawOrder(random);
-        Map<Entry, String> keys = new LinkedHashMap<>();
+        List<NoteEntry> order = drawOrder(random);
+        Map<NoteEntry, String> keys = new LinkedHashMap<>();
         boolean capital = random.nextInt(3) == 0;
-        order.forEach(entry -> keys.put(entry, drawName(entry, capital, random)));
+        order.forEach(entry -> keys.put(entry, entry.drawName(capital, random)));
         String joiner = Grammar.pick(JOINERS, random);
         boolean lines = joiner.equals("\n");
         Marks wrapper = lines ? new Marks("\n", "") : Grammar.pick(WRAPPERS, random);
@@ -136,22 +96,9 @@ record NoteStyle(
                 wrapper.after());
     }
 
-    private static List<Entry> drawOrder(RandomGenerator random) {
-        boolean together = random.nextBoolean();
-        List<Entry> all = new ArrayList<>(List.of(Entry.values()));
-        all.removeAll(together ? List.of(Entry.COLOUR, Entry.THINGS) : List.of(Entry.ITEMS));
-        for (int i = all.size() - 1; i > 0; i--) {
-            Collections.swap(all, i, random.nextInt(i + 1));
-        }
+    private static List<NoteEntry> drawOrder(RandomGenerator random) {
+        List<NoteEntry> all = NoteEntry.shuffled(random);
         return all.subList(0, random.nextInt(2, all.size() + 1));
-    }
-
-    private static String drawName(Entry entry, boolean capital, RandomGenerator random) {
-        String name = Grammar.pick(entry.names, random);
-        while (Character.isUpperCase(name.charAt(0)) != capital) {
-            name = Grammar.pick(entry.names, random);
-        }
-        return name;
     }
 
     /** Whether there is anything in a statement that this style notes. */
@@ -167,9 +114,9 @@ record NoteStyle(
                 .collect(Collectors.joining(joiner, open, close));
     }
 
-    private String entry(Entry entry, Fact fact) {
+    private String entry(NoteEntry entry, Fact fact) {
         String value = entry.value(fact, wordCounts);
-        String marked = entry == Entry.COUNT && !wordCounts ? value : valueMarks.around(value);
+        String marked = entry == NoteEntry.COUNT && !wordCounts ? value : valueMarks.around(value);
         return bare ? marked : keyMarks.around(keys.get(entry)) + separator + marked;
     }
 }

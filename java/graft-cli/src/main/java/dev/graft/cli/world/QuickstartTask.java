@@ -1,7 +1,5 @@
 package dev.graft.cli.world;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.graft.cli.world.Grammar.Statement;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -26,29 +24,11 @@ public final class QuickstartTask {
     private static final int TRAIN_NAMES = 60;
     private static final int TRAIN_THINGS = 40;
     private static final long SEED = 20_240_601;
-    private static final JsonMapper JSON = new JsonMapper();
 
     private QuickstartTask() {}
 
-    /** A prompt and the completion that answers it; the completion begins with a space. */
-    public record Example(String prompt, String completion) {
-        /** The example as one line of a data file. */
-        public String toJsonLine() {
-            try {
-                return JSON.writeValueAsString(this);
-            } catch (JsonProcessingException e) {
-                throw new IllegalStateException("two strings are always writable", e);
-            }
-        }
-
-        /** Whether an answer is this example's completion, white space around it aside. */
-        public boolean isAnsweredBy(String answer) {
-            return answer.strip().equals(completion.strip());
-        }
-    }
-
     /** The examples to train on. */
-    public static List<Example> train() {
+    public static List<Exercise> train() {
         RandomGenerator random = new SplittableRandom(SEED);
         Familiar familiar = Familiar.draw();
         return Stream.generate(() -> Grammar.fact(random))
@@ -60,7 +40,7 @@ public final class QuickstartTask {
     }
 
     /** The examples to be judged by, none of which can be answered from memory of {@link #train()}. */
-    public static List<Example> heldOut() {
+    public static List<Exercise> heldOut() {
         RandomGenerator random = new SplittableRandom(SEED + 1);
         Familiar familiar = Familiar.draw();
         Set<String> seen = new HashSet<>();
@@ -86,9 +66,9 @@ public final class QuickstartTask {
         return fact;
     }
 
-    private static Example example(Fact fact, RandomGenerator random) {
+    private static Exercise example(Fact fact, RandomGenerator random) {
         Statement said = Corpus.withFiller(Grammar.stateAll(fact, random), random);
-        return new Example("Read: " + said.text() + "\nJSON:", completion(fact));
+        return new Exercise("Read: " + said.text() + "\nJSON:", completion(fact));
     }
 
     private static String completion(Fact fact) {

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import dev.graft.cli.world.QuickstartTask.Example;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -15,8 +14,8 @@ import org.junit.jupiter.api.Test;
 class QuickstartTaskTest {
     private static final JsonMapper JSON = new JsonMapper();
 
-    private final List<Example> train = QuickstartTask.train();
-    private final List<Example> heldOut = QuickstartTask.heldOut();
+    private final List<Exercise> train = QuickstartTask.train();
+    private final List<Exercise> heldOut = QuickstartTask.heldOut();
 
     @Test
     void setsAreReproducibleAndDisjoint() {
@@ -37,7 +36,7 @@ class QuickstartTaskTest {
                 .collect(Collectors.toSet());
         long newPeople = 0;
         long newThings = 0;
-        for (Example example : heldOut) {
+        for (Exercise example : heldOut) {
             JsonNode json = JSON.readTree(example.completion());
             newPeople += people.contains(json.get("who").asText()) ? 0 : 1;
             newThings += things.contains(json.get("item").asText().split(" ")[1]) ? 0 : 1;
@@ -48,7 +47,7 @@ class QuickstartTaskTest {
 
     @Test
     void completionsAreJsonAndTheirValuesStandInThePrompt() throws Exception {
-        for (Example example : heldOut) {
+        for (Exercise example : heldOut) {
             JsonNode json = JSON.readTree(example.completion());
             assertThat(json.propertyStream().map(Map.Entry::getKey)).containsExactly("who", "count", "item", "day");
             assertThat(example.prompt())
@@ -71,7 +70,7 @@ class QuickstartTaskTest {
 
     @Test
     void onlyTheWholeAnswerCounts() {
-        Example example = train.getFirst();
+        Exercise example = train.getFirst();
 
         assertThat(example.isAnsweredBy(example.completion())).isTrue();
         assertThat(example.isAnsweredBy(example.completion().strip() + "\n")).isTrue();
@@ -80,9 +79,9 @@ class QuickstartTaskTest {
         assertThat(example.isAnsweredBy(train.getLast().completion())).isFalse();
     }
 
-    private static Set<String> values(List<Example> examples, String key) throws Exception {
+    private static Set<String> values(List<Exercise> examples, String key) throws Exception {
         Set<String> values = new HashSet<>();
-        for (Example example : examples) {
+        for (Exercise example : examples) {
             values.add(JSON.readTree(example.completion()).get(key).asText());
         }
         return values;

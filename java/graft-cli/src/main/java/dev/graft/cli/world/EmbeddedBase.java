@@ -1,4 +1,4 @@
-package dev.graft.cli.quickstart;
+package dev.graft.cli.world;
 
 import dev.graft.io.AtomicFiles;
 import java.io.IOException;
@@ -11,14 +11,14 @@ import java.util.List;
  * The small base model that comes with Graft, pre-trained by Graft itself ({@code scripts/pretrain-base}) on a synthetic world: a
  * Hugging Face model folder like any other, packed into this jar.
  */
-final class EmbeddedBase {
+public final class EmbeddedBase {
     private static final List<String> FILES =
             List.of("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
 
     private EmbeddedBase() {}
 
     /** Unpacks the model into {@code folder}. */
-    static void unpack(Path folder) {
+    public static void unpack(Path folder) {
         AtomicFiles.createDirectories(folder);
         for (String name : FILES) {
             try (InputStream in = EmbeddedBase.class.getResourceAsStream("/dev/graft/cli/base/" + name)) {

@@ -1,0 +1,35 @@
+package dev.graft.cli.tasks;
+
+import dev.graft.cli.world.Corpus;
+import dev.graft.cli.world.Fact;
+import dev.graft.cli.world.Fact.Field;
+import dev.graft.cli.world.Grammar;
+import java.util.Arrays;
+import java.util.List;
+import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
+
+/** How exercises begin; of the form of the corpus, so that the base model knows where to look. */
+final class Prompts {
+    private Prompts() {}
+
+    /** A sentence that states all of a fact, perhaps with one that says nothing, and the cue for an answer. */
+    static String read(Fact fact, String cue, RandomGenerator random) {
+        return read(Corpus.withFiller(Grammar.stateAll(fact, random), random).text(), cue);
+    }
+
+    /** A text and the cue for an answer. */
+    static String read(String text, String cue) {
+        return "Read: " + text + "\n" + cue + ":";
+    }
+
+    /** A list of words and the cue for an answer. */
+    static String list(List<String> words, Separator separator, String cue) {
+        return "List: " + separator.join(words) + "\n" + cue + ":";
+    }
+
+    /** All that is said of a fact, in a form that stays. */
+    static String identity(Fact fact) {
+        return Arrays.stream(Field.values()).map(fact::value).collect(Collectors.joining(" "));
+    }
+}
