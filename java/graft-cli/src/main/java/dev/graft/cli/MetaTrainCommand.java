@@ -14,10 +14,13 @@ import dev.graft.cli.run.MetaTasks;
 import dev.graft.cli.run.ModelText;
 import dev.graft.cli.run.OpenTrainable;
 import dev.graft.cli.run.OutputFolder;
+import dev.graft.cli.tasks.TaskFamily;
+import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
 import dev.graft.meta.Adaptation;
+import dev.graft.meta.Episodes;
 import dev.graft.meta.MetaTrainer;
 import dev.graft.meta.ModelObjectives;
 import dev.graft.meta.StartComparison;
@@ -41,6 +44,7 @@ import picocli.CommandLine.Option;
         footer = {
             "  graft meta-train --model DIR --tasks tasks/ --shots 8 --out start",
             "  graft meta-train --model DIR --tasks tasks/ --algorithm maml --precision f32 --out start",
+            "  graft meta-train --model task/base --tasks generated:extract --out start    # see graft tasks",
             "  graft train --model DIR --data new-task.jsonl --init-adapter start --out adapter",
             "",
             "Each .jsonl file in --tasks is a task; its lines are those of train."
@@ -53,8 +57,12 @@ final class MetaTrainCommand extends BaseCommand {
             names = "--tasks",
             paramLabel = "DIR",
             required = true,
-            description = "A folder with a data file for each task.")
-    private Path tasksFolder = Path.of("");
+            description = "A folder with a data file for each task; or generated, or generated:KIND,KIND, the tasks of "
+                    + "graft tasks, whose test split is held out.")
+    private String source = "";
+
+    @Option(names = "--task-count", paramLabel = "N", description = "Generated tasks to learn from (default: 60).")
+    private int taskCount = 60;
 
     @Option(names = "--out", paramLabel = "DIR", required = true, description = "Where the learned start goes.")
     private Path out = Path.of("");
@@ -97,20 +105,26 @@ final class MetaTrainCommand extends BaseCommand {
 
     private MetaTasks readTasks(MetaRequest request) {
         TrainRequest train = request.train();
+        Episodes episodes = request.meta().episodes();
+        TaskFamily family = MetaTasks.family(source);
+        if (taskCount < 1) {
+            throw new InputException("--task-count " + taskCount + ": must be at least 1");
+        }
         MetaTasks tasks;
         try (ModelText text = new ModelText(train.model())) {
-            tasks = MetaTasks.read(
-                    tasksFolder,
-                    text,
-                    train.seqLen(),
-                    train.config().vocabSize(),
-                    request.heldOut(),
-                    train.train().seed());
+            tasks = family == null
+                    ? MetaTasks.read(
+                            Path.of(source),
+                            text,
+                            train.seqLen(),
+                            train.config().vocabSize(),
+                            episodes,
+                            request.heldOut())
+                    : MetaTasks.draw(family, text.tokenizer(), episodes, taskCount, request.heldOut());
         }
-        request.meta().episodes().requireEnough(tasks.learned());
-        request.meta().episodes().requireEnough(tasks.heldOut());
-        console().note(Units.counted(tasks.learned().size(), "task") + " to learn from, "
-                + tasks.heldOut().size() + " kept aside");
+        console()
+                .note(Units.counted(tasks.learned().size(), "task") + " to learn from, "
+                        + tasks.heldOut().size() + " kept aside");
         return tasks;
     }
 
@@ -166,8 +180,7 @@ final class MetaTrainCommand extends BaseCommand {
         }
         console().note("adapting to " + Units.counted(tasks.heldOut().size(), "held-out task")
                 + " from the learned start and from the plain one");
-        Adaptation adaptation = new Adaptation(
-                objectives, request.meta().episodes().first(tasks.heldOut()));
+        Adaptation adaptation = new Adaptation(objectives, tasks.heldOut());
         return StartComparison.measure(
                 adaptation, learned, plain, request.meta().inner(), request.plainSteps());
     }

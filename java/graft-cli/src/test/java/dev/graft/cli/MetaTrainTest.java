@@ -72,9 +72,10 @@ class MetaTrainTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"reptile, sgd", "reptile, adam", "fomaml, sgd", "maml, sgd"})
-    void learnsAnAdapterFromWhichAFewStepsAdapt(String algorithm, String inner) {
-        JsonNode json = Cli.run(metaTrain("--json --rank 4 --algorithm", algorithm, "--inner", inner))
+    @CsvSource({"reptile, sgd, 1", "reptile, adam, 1", "fomaml, sgd, 1e-2", "maml, sgd, 1e-2"})
+    void learnsAnAdapterFromWhichAFewStepsAdapt(String algorithm, String inner, String outerRate) {
+        JsonNode json = Cli.run(metaTrain(
+                        "--json --rank 4 --algorithm", algorithm, "--inner", inner, "--outer-lr", outerRate))
                 .json();
         assertThat(json.path("algorithm").asText()).isEqualTo(algorithm);
         assertThat(json.path("tasks").asInt()).isEqualTo(8);
@@ -87,7 +88,8 @@ class MetaTrainTest {
         JsonNode plain = json.path("adaptation").path("plain");
         assertThat(learned).hasSize(4);
         assertThat(plain).hasSize(25);
-        assertThat(learned.get(3).asDouble()).isLessThan(plain.get(3).asDouble());
+        assertThat(learned.get(0).asDouble()).isLessThan(plain.get(0).asDouble());
+        assertThat(learned.get(3).asDouble()).isLessThan(learned.get(0).asDouble());
         List<JsonNode> steps = Cli.metrics(folder.resolve("start"), "query_loss");
         assertThat(steps).hasSize(20);
         assertThat(steps.getLast().path("query_loss"))
@@ -130,6 +132,20 @@ class MetaTrainTest {
         JsonNode model = Cli.run("inspect --json", folder.resolve("start")).json();
         assertThat(model.path("parameters").path("total").asLong())
                 .isEqualTo(json.path("trainable_parameters").asLong());
+    }
+
+    @Test
+    void generatedTasksOnTheEmbeddedBase() {
+        Path task = folder.resolve("task");
+        Cli.run("tasks --with-base --out", task).ok();
+        JsonNode json = Cli.run(metaTrain(
+                        "--json --tasks generated:extract --task-count 6 --held-out 1 --meta-steps 2 --plain-steps 3 --model",
+                        task.resolve("base")))
+                .json();
+        assertThat(json.path("tasks").asInt()).isEqualTo(6);
+        assertThat(json.path("held_out_tasks").asInt()).isEqualTo(1);
+        assertThat(json.path("adaptation").path("learned").get(3).asDouble())
+                .isLessThan(json.path("adaptation").path("learned").get(0).asDouble());
     }
 
     @Test
@@ -177,6 +193,8 @@ class MetaTrainTest {
         "--held-out -1, --held-out -1",
         "--plain-steps 2, --plain-steps 2",
         "--dropout 0.1, --dropout 0",
+        "--tasks generated:sums, there is no kind of task",
+        "--tasks generated --task-count 0, --task-count 0",
         "--method full --rank 3, --rank belongs to LoRA",
         "--inner-lr 1e30 --inner-clip 0, lower --inner-lr",
     })

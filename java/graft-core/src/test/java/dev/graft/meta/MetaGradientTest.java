@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The algorithms on losses whose meta-gradient is known. Vectors are float32: a gradient of norm 5 carries an error of about 3e-7,
- * a Hessian-vector product one of 3e-7 / ε, which α shrinks again.
+ * a Hessian-vector product with ε = 1/512 one of 1e-4, which α shrinks and K steps add up.
  */
 class MetaGradientTest {
     private static final int SIZE = 7;
@@ -73,7 +73,7 @@ class MetaGradientTest {
     @CsvSource({"1, 0.1", "2, 0.1", "5, 0.2", "20, 0.05"})
     void secondOrderTermsOfAQuadratic(int steps, double learningRate) {
         double[] actual = metaGradient(MetaAlgorithm.MAML, sgd(steps, learningRate, 0), SUPPORT, QUERY);
-        assertThat(actual).containsExactly(closedForm(START, steps, learningRate), within(2e-5));
+        assertThat(actual).containsExactly(closedForm(START, steps, learningRate), within(1e-4));
     }
 
     @Test

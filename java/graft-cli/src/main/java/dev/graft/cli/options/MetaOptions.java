@@ -2,7 +2,10 @@ package dev.graft.cli.options;
 
 import dev.graft.common.InputException;
 import dev.graft.engine.Precision;
+import dev.graft.lora.LinearModule;
+import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.TargetMatcher;
 import dev.graft.meta.Episodes;
 import dev.graft.meta.InnerLoop;
 import dev.graft.meta.InnerRule;
@@ -10,11 +13,13 @@ import dev.graft.meta.MetaAlgorithm;
 import dev.graft.meta.MetaConfig;
 import dev.graft.meta.OuterRule;
 import dev.graft.model.ConfigReader;
+import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.train.LearningRateSchedule;
 import dev.graft.train.Method;
 import dev.graft.train.TrainConfig;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -136,7 +141,7 @@ public final class MetaOptions {
         }
         DecoderConfig config = ConfigReader.read(model);
         PeftAdapter start = method == MethodName.LORA ? lora.start() : null;
-        Method trained = TrainOptions.method(method, lora, config, start);
+        Method trained = trained(config, start);
         if (trained instanceof Method.Lora adapter && adapter.config().dropout() > 0) {
             throw new InputException(
                     "--dropout " + adapter.config().dropout() + ": meta-training has none; give --dropout 0");
@@ -148,6 +153,21 @@ public final class MetaOptions {
                 meta,
                 heldOut,
                 limit);
+    }
+
+    private Method trained(DecoderConfig config, @Nullable PeftAdapter start) {
+        return switch (method) {
+            case LORA -> {
+                List<LinearModule> modules = Decoder.linearModules(config);
+                LoraConfig adapter = lora.config(start, modules);
+                yield new Method.Lora(
+                        adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
+            }
+            case FULL -> {
+                lora.requireUnused(method);
+                yield new Method.Full();
+            }
+        };
     }
 
     private MetaConfig metaConfig() {
