@@ -37,7 +37,23 @@ final class ResidualWeights {
 
     private static final double SLOW_SECONDS = 30;
 
-    private ResidualWeights() {}
+    private final Engine engine;
+    private final FrozenWeights base;
+    private final Precision precision;
+    private final AdapterInit init;
+    private final long seed;
+    private final FrozenWeights residual;
+    /** A₀ and B₀ by module. */
+    private final Map<String, LowRankFactors> start = new HashMap<>();
+
+    private ResidualWeights(Engine engine, FrozenWeights base, Precision precision, AdapterInit init, long seed) {
+        this.engine = engine;
+        this.base = base;
+        this.precision = precision;
+        this.init = init;
+        this.seed = seed;
+        this.residual = new FrozenWeights(engine);
+    }
 
     /**
      * The memory that {@link #of} takes; none where the start leaves the base as it is.
@@ -94,41 +110,44 @@ final class ResidualWeights {
                         .map(module -> new TargetMatcher.Match(module.module(), module.rank(), 0))
                         .toList());
         announce(init, modules);
-        FrozenWeights residual = new FrozenWeights(engine);
+        ResidualWeights weights = new ResidualWeights(engine, base, precision, init, seed);
         try {
-            Map<String, LowRankFactors> start = new HashMap<>();
             int atOnce = atOnce(init, modules);
             for (int from = 0; from < modules.size(); from += atOnce) {
-                List<LoraModule> some = modules.subList(from, Math.min(modules.size(), from + atOnce));
-                List<float[]> weights = some.stream()
-                        .map(module -> engine.download(
-                                base.weight(module.name() + SUFFIX).value()))
-                        .toList();
-                List<LowRankFactors> factors = IntStream.range(0, some.size())
-                        .parallel()
-                        .mapToObj(i -> takeOver(init, weights.get(i), some.get(i), seed))
-                        .toList();
-                for (int i = 0; i < some.size(); i++) {
-                    start.put(some.get(i).name(), factors.get(i));
-                    freeze(residual, some.get(i).module(), weights.get(i), precision);
-                }
+                weights.takeOver(modules.subList(from, Math.min(modules.size(), from + atOnce)));
             }
-            adapter.takeOver(engine, start);
-            return residual;
+            adapter.takeOver(engine, weights.start);
+            return weights.residual;
         } catch (RuntimeException e) {
-            residual.close();
+            weights.residual.close();
             throw e;
         }
     }
 
-    /** {@code weight} becomes what is left of it. */
-    private static LowRankFactors takeOver(AdapterInit init, float[] weight, LoraModule module, long seed) {
-        LowRankFactors start = PrincipalStart.of(init, weight, module, seed);
-        PrincipalStart.subtract(weight, start, module);
-        return start;
+    /** Computes beside each other, but an engine is used by one thread. */
+    private void takeOver(List<LoraModule> modules) {
+        List<float[]> weights = modules.stream()
+                .map(module ->
+                        engine.download(base.weight(module.name() + SUFFIX).value()))
+                .toList();
+        List<LowRankFactors> factors = IntStream.range(0, modules.size())
+                .parallel()
+                .mapToObj(i -> takeOver(weights.get(i), modules.get(i)))
+                .toList();
+        for (int i = 0; i < modules.size(); i++) {
+            start.put(modules.get(i).name(), factors.get(i));
+            freeze(modules.get(i).module(), weights.get(i));
+        }
     }
 
-    private static void freeze(FrozenWeights residual, LinearModule layer, float[] weight, Precision precision) {
+    /** {@code weight} becomes what is left of it. */
+    private LowRankFactors takeOver(float[] weight, LoraModule module) {
+        LowRankFactors taken = PrincipalStart.of(init, weight, module, seed);
+        PrincipalStart.subtract(weight, taken, module);
+        return taken;
+    }
+
+    private void freeze(LinearModule layer, float[] weight) {
         residual.compute(
                 layer.name() + SUFFIX,
                 layer.out(),
