@@ -163,6 +163,20 @@ GRAFT_API int32_t graft_swiglu_backward(void *stream, int32_t dtype, const void 
                                         int64_t gate_pitch, const void *up, int64_t up_pitch, void *d_gate, int64_t d_gate_pitch,
                                         void *d_up, int64_t d_up_pitch, int64_t rows, int64_t cols);
 
+/* ---- elementwise (gelu.cu, add.cu) */
+
+/* y = x P(x), P(x) = (1 + erf(x / sqrt(2))) / 2. */
+GRAFT_API int32_t graft_gelu_forward(void *stream, int32_t dtype, const void *x, int64_t x_pitch, void *y, int64_t y_pitch, int64_t rows,
+                                     int64_t cols);
+
+/* dx = dy (P(x) + x p(x)), p(x) = e^(-x^2 / 2) / sqrt(2 pi). dx may be x. */
+GRAFT_API int32_t graft_gelu_backward(void *stream, int32_t dtype, const void *dy, int64_t dy_pitch, const void *x, int64_t x_pitch,
+                                      void *dx, int64_t dx_pitch, int64_t rows, int64_t cols);
+
+/* y = a + b, rounded once; b of `dtype` or F32. y may be a, or b where it is of `dtype`. */
+GRAFT_API int32_t graft_add(void *stream, int32_t dtype, const void *a, int64_t a_pitch, int32_t b_dtype, const void *b, int64_t b_pitch,
+                            void *y, int64_t y_pitch, int64_t rows, int64_t cols);
+
 /* ---- loss (cross_entropy.cu) */
 
 /* losses[rows] = ln sum exp(logits) - logits[target]; d_logits = gradient_scale * (softmax(logits) - onehot(target)), unless null.

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Packages point one way: tensor ← engine ← nn ← lora ← model ← train, with io and data beside them. */
+/** Packages point one way: tensor ← engine ← nn ← lora ← model ← train ← meta, with bottleneck beside lora, io and data beside them all. */
 class ArchitectureTest {
     private static final JavaClasses CLASSES =
             new ClassFileImporter(List.of(new ImportOption.DoNotIncludeTests())).importPackages("dev.graft");
@@ -31,8 +31,10 @@ class ArchitectureTest {
         "data, common io",
         "nn, common tensor engine",
         "lora, common tensor engine nn io",
-        "model, common tensor engine nn lora io",
-        "train, common tensor engine nn lora model io data",
+        "bottleneck, common tensor engine nn io",
+        "model, common tensor engine nn lora bottleneck io",
+        "train, common tensor engine nn lora bottleneck model io data",
+        "meta, common tensor engine nn lora model io data train",
     })
     void packagesPointOneWay(String name, String allowed) {
         List<String> packages = new ArrayList<>(List.of("dev.graft." + name + ".."));
@@ -54,7 +56,8 @@ class ArchitectureTest {
         assertThat(CLASSES.stream()
                         .map(type -> type.getPackageName().split("\\.")[2])
                         .distinct())
-                .containsExactlyInAnyOrder("common", "tensor", "engine", "io", "data", "nn", "lora", "model", "train");
+                .containsExactlyInAnyOrder(
+                        "common", "tensor", "engine", "io", "data", "nn", "lora", "bottleneck", "model", "train", "meta");
     }
 
     @Test

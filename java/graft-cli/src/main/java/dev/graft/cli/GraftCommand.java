@@ -61,6 +61,7 @@ final class GraftCommand implements Callable<Integer> {
                 .addSubcommand(new TrainCommand(console))
                 .addSubcommand(new SweepCommand(console))
                 .addSubcommand(new CompareCommand(console))
+                .addSubcommand(new MetaTrainCommand(console))
                 .addSubcommand(new EvalCommand(console))
                 .addSubcommand(new GenerateCommand(console))
                 .addSubcommand(new MergeCommand(console))

@@ -37,12 +37,13 @@ import picocli.CommandLine.Option;
 @Command(
         name = "train",
         customSynopsis = "graft train --model DIR --data FILE --out DIR [OPTION]...",
-        description = "Trains a LoRA adapter on a frozen base model, or all of the model.",
+        description = "Trains a LoRA adapter or bottleneck modules on a frozen base model, or all of the model.",
         footer = {
             "  graft train --model DIR --data rows.jsonl --out adapter",
             "  graft train --model DIR --data rows.jsonl --out adapter --rank 8 \\",
             "      --targets q_proj,v_proj --epochs 3 --save-every 100 \\",
             "      --eval-data held-out.jsonl --eval-every 50",
+            "  graft train --model DIR --data rows.jsonl --out modules --method adapter --bottleneck 32",
             "  graft train --model DIR --data rows.jsonl --out tuned --method full",
             "  graft train ... --resume    # the same command again, after Ctrl-C or a crash",
             "",

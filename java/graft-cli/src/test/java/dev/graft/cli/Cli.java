@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /** Runs commands as a user types them, in this process. */
@@ -55,6 +56,37 @@ final class Cli {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         int exitCode = Main.run(arguments(arguments).toArray(String[]::new), stream(out), stream(err));
         return new Outcome(exitCode, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+    }
+
+    /** Runs a command in a process of its own, which a signal can reach; what it prints goes to {@code log}. */
+    static Process start(Path log, Object... arguments) {
+        Stream<String> java = Stream.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                "dev.graft.cli.Main");
+        try {
+            return new ProcessBuilder(Stream.concat(java, arguments(arguments).stream())
+                            .toList())
+                    .redirectErrorStream(true)
+                    .redirectOutput(log.toFile())
+                    .start();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Waits until a process has written something to {@code file}, or ended. */
+    static void awaitLines(Path file, Process process) throws IOException, InterruptedException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+        while (System.nanoTime() < deadline && process.isAlive()) {
+            if (Files.exists(file) && Files.size(file) > 0) {
+                return;
+            }
+            Thread.sleep(20);
+        }
     }
 
     /** Text is split at spaces; paths and numbers are arguments as they are. */

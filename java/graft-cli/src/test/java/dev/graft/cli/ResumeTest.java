@@ -149,22 +149,9 @@ class ResumeTest {
     void aSignalStopsWithACheckpointThatResumes() throws IOException, InterruptedException {
         Path out = folder.resolve("stopped");
         Path log = folder.resolve("log.txt");
-        Process process = new ProcessBuilder(Stream.concat(
-                                Stream.of(
-                                        Path.of(System.getProperty("java.home"), "bin", "java")
-                                                .toString(),
-                                        "--add-modules=jdk.incubator.vector",
-                                        "--enable-native-access=ALL-UNNAMED",
-                                        "-cp",
-                                        System.getProperty("java.class.path"),
-                                        "dev.graft.cli.Main"),
-                                Cli.arguments(train("--steps 100000", out)).stream())
-                        .toList())
-                .redirectErrorStream(true)
-                .redirectOutput(log.toFile())
-                .start();
+        Process process = Cli.start(log, train("--steps 100000", out));
         try {
-            awaitSteps(out.resolve("metrics.jsonl"), process);
+            Cli.awaitLines(out.resolve("metrics.jsonl"), process);
             // SIGTERM, which a background process hears too; SIGINT has the same handler
             process.destroy();
             assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
@@ -178,15 +165,5 @@ class ResumeTest {
         assertThat(out.resolve("checkpoint-" + done).resolve("trainer_state.json"))
                 .exists();
         assertThat(out.resolve(PeftAdapter.CONFIG_FILE)).doesNotExist();
-    }
-
-    private static void awaitSteps(Path metrics, Process process) throws IOException, InterruptedException {
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-        while (System.nanoTime() < deadline && process.isAlive()) {
-            if (Files.exists(metrics) && Files.size(metrics) > 0) {
-                return;
-            }
-            Thread.sleep(20);
-        }
     }
 }

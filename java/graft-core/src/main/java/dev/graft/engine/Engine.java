@@ -77,6 +77,13 @@ public interface Engine extends AutoCloseable {
      */
     long fingerprint(TensorView tensor);
 
+    /**
+     * {@code y = a + b}, summed in float32 and rounded once. y may be a, and b where their dtypes are the same.
+     *
+     * @param b of the dtype of a and y, or F32
+     */
+    void add(TensorView a, TensorView b, Tensor y);
+
     // ---- rows by index
 
     /** {@code y[i] = table[index[i]]}; table [V, d], index I32 [1, M], y [M, d]. */
@@ -226,6 +233,12 @@ public interface Engine extends AutoCloseable {
 
     /** {@code dgate = dy · up · σ(g) (1 + g (1 - σ(g)))}, {@code dup = dy · silu(g)}. dgate may be gate, dup may be up. */
     void swigluBackward(TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup);
+
+    /** {@code y = x Φ(x)} with {@code Φ(x) = ½ (1 + erf(x / √2))}: the exact GELU (Hendrycks and Gimpel, 2016), not its tanh form. */
+    void geluForward(TensorView x, Tensor y);
+
+    /** {@code dx = dy (Φ(x) + x φ(x))} with {@code φ(x) = e^(-x²/2) / √(2π)}. dx may be x. */
+    void geluBackward(TensorView dy, TensorView x, Tensor dx);
 
     /**
      * Softmax cross-entropy by rows: {@code loss = ln Σ exp(logits) - logits[target]} and

@@ -1,5 +1,6 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.BottleneckAdapter;
 import dev.graft.lora.LinearModule;
 import dev.graft.lora.SavableWeight;
 import dev.graft.nn.Linear;
@@ -43,6 +44,24 @@ public final class Decoder {
         }
     }
 
+    /** {@code base} with other layers. */
+    private Decoder(Decoder base, List<DecoderLayer> layers) {
+        this.config = base.config;
+        this.embedding = base.embedding;
+        this.layers = List.copyOf(layers);
+        this.finalNorm = base.finalNorm;
+        this.head = base.head;
+    }
+
+    /** The same weights, with bottleneck modules inserted. */
+    Decoder with(BottleneckAdapter adapter) {
+        List<DecoderLayer> adapted = new ArrayList<>(layers.size());
+        for (int layer = 0; layer < layers.size(); layer++) {
+            adapted.add(layers.get(layer).with(adapter.afterAttention(layer), adapter.afterMlp(layer)));
+        }
+        return new Decoder(this, adapted);
+    }
+
     private DecoderLayer layer(int index, WeightSource source) {
         String layer = "model.layers." + index + ".";
         String attention = layer + "self_attn.";
@@ -59,7 +78,9 @@ public final class Decoder {
                 source.weight(layer + "post_attention_layernorm.weight"),
                 linear(layer + "mlp.gate_proj", config.mlpBias(), source),
                 linear(layer + "mlp.up_proj", config.mlpBias(), source),
-                linear(layer + "mlp.down_proj", config.mlpBias(), source));
+                linear(layer + "mlp.down_proj", config.mlpBias(), source),
+                null,
+                null);
     }
 
     private static Linear linear(String name, boolean hasBias, WeightSource source) {

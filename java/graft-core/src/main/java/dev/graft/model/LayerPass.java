@@ -1,5 +1,6 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.Bottleneck;
 import dev.graft.engine.Engine;
 import dev.graft.lora.LayerCall;
 import dev.graft.lora.LoraPass;
@@ -17,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *   x ─ norm ─ q,k,v ─ rope ─ attention ─ o ─(+ x)─ middle ─ norm ─ gate,up ─ swiglu ─ down ─(+ middle)─ y
  * </pre>
+ *
+ * A bottleneck module, if there is one, comes before the sum that ends its block: {@link BottleneckPass}.
  */
 final class LayerPass {
     private final Engine engine;
@@ -64,7 +67,7 @@ final class LayerPass {
                 batch.allValues(index, buffers),
                 head(buffers.attended()),
                 head(buffers.logSumExp()));
-        lora.forward(engine, head(buffers.attended()), List.of(new LayerCall(layer.output(), middle, x)));
+        endBlock(head(buffers.attended()), layer.output(), attentionBottleneck(), x, middle);
 
         Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
         lora.forward(
@@ -75,7 +78,16 @@ final class LayerPass {
                         new LayerCall(layer.up(), head(buffers.up()))));
         Tensor activated = head(shared.activated());
         engine.swigluForward(head(buffers.gate()), head(buffers.up()), activated);
-        lora.forward(engine, activated, List.of(new LayerCall(layer.down(), y, middle)));
+        endBlock(activated, layer.down(), mlpBottleneck(), middle, y);
+    }
+
+    /** {@code y = residual + last(input)}, with what a module makes of the latter. */
+    private void endBlock(Tensor input, Linear last, @Nullable BottleneckPass bottleneck, Tensor residual, Tensor y) {
+        if (bottleneck == null) {
+            lora.forward(engine, input, List.of(new LayerCall(last, y, residual)));
+        } else {
+            bottleneck.forward(input, last, residual, y);
+        }
     }
 
     private void project(Tensor normed, Tensor keys, Tensor values) {
@@ -106,6 +118,10 @@ final class LayerPass {
 
     /** Whether the MLP block has anything to train. */
     boolean trainsMlp() {
+        return trainsMlpLayers() || trains(layer.mlpBottleneck());
+    }
+
+    private boolean trainsMlpLayers() {
         return trains(layer.gate())
                 || trains(layer.up())
                 || trains(layer.down())
@@ -114,7 +130,7 @@ final class LayerPass {
 
     /** Whether the attention block has anything to train. */
     boolean trainsAttention() {
-        return trainsProjections() || trains(layer.output());
+        return trainsProjections() || trains(layer.output()) || trains(layer.attentionBottleneck());
     }
 
     private boolean trainsProjections() {
@@ -134,6 +150,10 @@ final class LayerPass {
         return linear.isTrainable() || lora.adapts(linear);
     }
 
+    private static boolean trains(@Nullable Bottleneck bottleneck) {
+        return bottleneck != null && bottleneck.isTrainable();
+    }
+
     /**
      * Backward of the MLP block. The residual gradient of the layer's output comes in and that of {@code middle} goes out, in
      * the same buffer: what flows around the block is already there, the block adds its own.
@@ -141,8 +161,12 @@ final class LayerPass {
      * @param inputNeeded whether anything before this block is trained
      */
     void backwardMlp(boolean inputNeeded) {
+        boolean throughMlp = inputNeeded || trainsMlpLayers();
+        Tensor dOutput = outputGradient(mlpBottleneck(), throughMlp);
+        if (!throughMlp) {
+            return;
+        }
         DecoderBuffers.Gradients gradients = shared.gradients();
-        Tensor dResidual = head(gradients.residual());
         Tensor middle = head(buffers.middle());
         Tensor gate = head(buffers.gate());
         Tensor up = head(buffers.up());
@@ -150,7 +174,7 @@ final class LayerPass {
         Tensor activated = head(shared.activated());
         engine.swigluForward(gate, up, activated);
         Tensor dActivated = head(gradients.activated());
-        lora.backward(engine, activated, List.of(new LayerCall(layer.down(), dResidual)), dActivated);
+        lora.backward(engine, activated, List.of(new LayerCall(layer.down(), dOutput)), dActivated);
         engine.swigluBackward(dActivated, gate, up, gate, up);
 
         Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
@@ -158,19 +182,23 @@ final class LayerPass {
         lora.backward(
                 engine, postNormed, List.of(new LayerCall(layer.gate(), gate), new LayerCall(layer.up(), up)), dNormed);
         if (dNormed != null) {
-            normBackward(dNormed, middle, layer.postNorm(), buffers.postRstd(), dResidual);
+            normBackward(dNormed, middle, layer.postNorm(), buffers.postRstd(), head(gradients.residual()));
         }
     }
 
     /** Backward of the attention block, like {@link #backwardMlp}. */
     void backwardAttention(int index, boolean inputNeeded) {
         DecoderBuffers.Gradients gradients = shared.gradients();
-        Tensor dResidual = head(gradients.residual());
         Tensor x = head(buffers.x());
 
         boolean throughAttention = inputNeeded || trainsProjections();
+        boolean throughOutput = throughAttention || trains(layer.output());
+        Tensor dOutput = outputGradient(attentionBottleneck(), throughOutput);
+        if (!throughOutput) {
+            return;
+        }
         Tensor dAttended = throughAttention ? head(gradients.attended()) : null;
-        lora.backward(engine, head(buffers.attended()), List.of(new LayerCall(layer.output(), dResidual)), dAttended);
+        lora.backward(engine, head(buffers.attended()), List.of(new LayerCall(layer.output(), dOutput)), dAttended);
         if (dAttended == null) {
             return;
         }
@@ -204,8 +232,40 @@ final class LayerPass {
                         new LayerCall(layer.value(), dValue)),
                 dNormed);
         if (dNormed != null) {
-            normBackward(dNormed, x, layer.inputNorm(), buffers.inputRstd(), dResidual);
+            normBackward(dNormed, x, layer.inputNorm(), buffers.inputRstd(), head(gradients.residual()));
         }
+    }
+
+    // ---- bottleneck modules
+
+    private @Nullable BottleneckPass attentionBottleneck() {
+        return bottleneck(layer.attentionBottleneck(), buffers.attentionBottleneck());
+    }
+
+    private @Nullable BottleneckPass mlpBottleneck() {
+        return bottleneck(layer.mlpBottleneck(), buffers.mlpBottleneck());
+    }
+
+    private @Nullable BottleneckPass bottleneck(@Nullable Bottleneck module, @Nullable BottleneckBuffers kept) {
+        return module == null
+                ? null
+                : new BottleneckPass(engine, module, Objects.requireNonNull(kept), shared.bottlenecks(), lora, rows);
+    }
+
+    /**
+     * The gradient of the output of a block's last layer: that of the residual stream, or what a module makes of it.
+     *
+     * @param needed whether it will be read
+     */
+    private Tensor outputGradient(@Nullable BottleneckPass bottleneck, boolean needed) {
+        Tensor dResidual = head(shared.gradients().residual());
+        if (bottleneck == null) {
+            return dResidual;
+        }
+        // free until the block's norm needs it
+        Tensor dh = head(shared.gradients().normed());
+        bottleneck.backward(dResidual, needed ? dh : null);
+        return dh;
     }
 
     // ---- norms

@@ -1,5 +1,8 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.BottleneckAdapter;
+import dev.graft.bottleneck.BottleneckConfig;
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.common.InputException;
 import dev.graft.engine.Allocator;
 import dev.graft.engine.Engine;
@@ -226,6 +229,31 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
 
     WeightSource weights() {
         return weights;
+    }
+
+    /** Inserts new bottleneck modules, ready to train: as if they were not there until something is learnt. */
+    public BottleneckModel attach(BottleneckConfig config, long seed) {
+        BottleneckAdapter adapter = newBottlenecks(config, true);
+        adapter.initialise(engine, seed);
+        return new BottleneckModel(this, adapter);
+    }
+
+    /**
+     * Inserts saved bottleneck modules.
+     *
+     * @param training whether they are to be trained further
+     * @throws InputException where they do not fit this model
+     */
+    public BottleneckModel attach(BottleneckFile saved, boolean training) {
+        saved.requireFits(config().hiddenSize(), config().layers());
+        BottleneckAdapter adapter = newBottlenecks(saved.config(), training);
+        adapter.setWeights(engine, saved.weights());
+        return new BottleneckModel(this, adapter);
+    }
+
+    private BottleneckAdapter newBottlenecks(BottleneckConfig config, boolean training) {
+        return BottleneckAdapter.create(
+                config, config().hiddenSize(), config().layers(), workspace, precision, training);
     }
 
     @Override

@@ -1,5 +1,7 @@
 package dev.graft.train;
 
+import dev.graft.bottleneck.BottleneckConfig;
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
@@ -7,6 +9,7 @@ import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.WeightShape;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A way to fine-tune a model: what is trained beside its frozen weights, or in their place. */
 public sealed interface Method {
@@ -53,6 +56,23 @@ public sealed interface Method {
         @Override
         public long trainableCount(DecoderConfig model) {
             return adapters * each.trainableCount(model);
+        }
+    }
+
+    /**
+     * Bottleneck modules between the frozen weights.
+     *
+     * @param start the saved modules to start from; null for new ones
+     */
+    record Adapter(BottleneckConfig config, @Nullable BottleneckFile start) implements Method {
+        /** New modules. */
+        public Adapter(BottleneckConfig config) {
+            this(config, null);
+        }
+
+        @Override
+        public long trainableCount(DecoderConfig model) {
+            return config.parameterCount(model.hiddenSize(), model.layers());
         }
     }
 

@@ -66,11 +66,9 @@ public final class Trainer implements AutoCloseable {
         this.pass = new DecoderPass(
                 model.engine(),
                 model.decoder(),
-                new DecoderBuffers(
+                DecoderBuffers.of(
                         workspace,
-                        model.decoder().config(),
-                        model.precision(),
-                        model.adapters(),
+                        model,
                         size.maxRows(),
                         size.maxPositions(),
                         DecoderBuffers.Use.training(config.gradientCheckpointing())));

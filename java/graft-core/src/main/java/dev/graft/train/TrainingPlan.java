@@ -1,5 +1,7 @@
 package dev.graft.train;
 
+import dev.graft.bottleneck.BottleneckAdapter;
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.common.InputException;
 import dev.graft.engine.Allocator;
 import dev.graft.engine.BufferLayout;
@@ -52,6 +54,7 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
             case Method.Lora lora ->
                 FrozenWeights.plan(engine, checkpoint, config, precision, lora.config(), lora.matches());
             case Method.JointLora joint -> FrozenWeights.plan(engine, checkpoint, config, precision);
+            case Method.Adapter modules -> FrozenWeights.plan(engine, checkpoint, config, precision);
             case Method.Full full -> MemoryPlan.NONE;
         };
     }
@@ -66,6 +69,7 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
             TrainingSize size) {
         PlanningAllocator plan = new PlanningAllocator(layout);
         List<LoraAdapter> adapters = new ArrayList<>();
+        BottleneckConfig bottlenecks = null;
         int batches = 1;
         switch (method) {
             case Method.Lora lora -> adapters.add(adapter(lora, config, plan, precision));
@@ -75,6 +79,14 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
                     adapters.add(adapter(joint.each(), config, plan, precision));
                 }
             }
+            case Method.Adapter modules -> {
+                bottlenecks = modules.config();
+                optimized(
+                        BottleneckAdapter.create(
+                                        bottlenecks, config.hiddenSize(), config.layers(), plan, precision, true)
+                                .parameters(),
+                        plan);
+            }
             case Method.Full full -> optimized(FullModel.parameters(config, plan, precision), plan);
         }
         new DecoderBuffers(
@@ -82,6 +94,7 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
                 config,
                 precision,
                 adapters,
+                bottlenecks,
                 Math.multiplyExact(size.maxRows(), batches),
                 size.maxPositions(),
                 DecoderBuffers.Use.training(size.gradientCheckpointing()));

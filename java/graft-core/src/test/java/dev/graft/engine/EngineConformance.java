@@ -100,6 +100,22 @@ public abstract class EngineConformance {
     }
 
     @Nested
+    class OfGelu extends GeluConformance {
+        @Override
+        protected Engine openEngine() {
+            return EngineConformance.this.openEngine();
+        }
+    }
+
+    @Nested
+    class OfAdd extends AddConformance {
+        @Override
+        protected Engine openEngine() {
+            return EngineConformance.this.openEngine();
+        }
+    }
+
+    @Nested
     class OfSwiglu extends SwigluConformance {
         @Override
         protected Engine openEngine() {

@@ -123,6 +123,13 @@ public final class ReferenceEngine implements Engine {
     }
 
     @Override
+    public void add(TensorView a, TensorView b, Tensor y) {
+        shape("a", a, y.dtype(), y.rows(), y.cols());
+        shape("b", b, b.dtype() == DType.F32 ? DType.F32 : y.dtype(), y.rows(), y.cols());
+        write(read(a).combine(read(b), Double::sum), y);
+    }
+
+    @Override
     public void zero(Tensor destination) {
         HostTensors.fill(destination, 0);
     }
@@ -388,6 +395,21 @@ public final class ReferenceEngine implements Engine {
         Matrix gateGradient = ReferenceOps.swigluGateGradient(read(dy), read(gate), read(up));
         write(ReferenceOps.swigluUpGradient(read(dy), read(gate)), dup);
         write(gateGradient, dgate);
+    }
+
+    @Override
+    public void geluForward(TensorView x, Tensor y) {
+        shape("y", y, x.rows(), x.cols());
+        apart(y, x);
+        write(ReferenceOps.gelu(read(x)), y);
+    }
+
+    @Override
+    public void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        shape("dy", dy, x.rows(), x.cols());
+        shape("dx", dx, x.rows(), x.cols());
+        apart(dx, dy);
+        write(ReferenceOps.geluGradient(read(dy), read(x)), dx);
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.graft.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.data.Example;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.PlanningAllocator;
@@ -79,6 +80,30 @@ class DecoderBuffersTest {
             }
         }
         assertThat(engine.availableBytes()).as("all freed").isEqualTo(before);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aRunWithBottleneckModulesTakesWhatItsPlanSays(Precision precision) {
+        TinyModels.write(folder, TinyModels.config(Architecture.LLAMA), engine, DType.F32, 1);
+        TrainConfig training = TrainConfig.builder().batchSize(3).steps(1).build();
+        List<Example> data = TinyModels.rows(7, 30, 2);
+        for (BottleneckConfig.Placement placement : BottleneckConfig.Placement.values()) {
+            Method.Adapter method = new Method.Adapter(new BottleneckConfig(6, placement));
+            long before = engine.availableBytes();
+            try (PretrainedModel base = PretrainedModel.load(folder, engine, precision)) {
+                TrainingSize size = TrainingSize.of(data, null, training.batchSize());
+                TrainingPlan plan = TrainingPlan.of(engine, base.checkpoint(), base.config(), precision, method, size);
+                BottleneckModel model = base.attach(method.config(), 0);
+                assertThat(method.trainableCount(base.config()))
+                        .isEqualTo(model.parameters().count());
+                try (Trainer trainer = new Trainer(model, data, null, training)) {
+                    assertThat(before - engine.availableBytes()).isEqualTo(plan.allocatedBytes());
+                    assertThat(trainer.totalSteps()).isEqualTo(1);
+                }
+            }
+            assertThat(engine.availableBytes()).as("all freed").isEqualTo(before);
+        }
     }
 
     @Test

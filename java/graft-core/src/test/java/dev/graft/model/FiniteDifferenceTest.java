@@ -3,6 +3,7 @@ package dev.graft.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
@@ -161,19 +163,27 @@ class FiniteDifferenceTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource
+    void gradientsOfBottleneckModules(BottleneckConfig.Placement placement) {
+        TinyModels.write(folder, TinyModels.config(Architecture.LLAMA), engine, DType.F32, 3);
+        try (PretrainedModel base = PretrainedModel.load(folder, engine, Precision.F32)) {
+            BottleneckModel model = base.attach(new BottleneckConfig(5, placement), 1);
+            for (Slot slot : model.parameters().slots()) {
+                engine.upload(
+                        TinyModels.normal(random, slot.size(), 0.3f),
+                        model.parameters().value(slot));
+            }
+            check(model);
+        }
+    }
+
     private void check(Trainable model) {
         TokenBatch batch = TinyModels.pack(TinyModels.rows(3, 9, 4));
         DecoderPass pass = new DecoderPass(
                 engine,
                 model.decoder(),
-                new DecoderBuffers(
-                        workspace,
-                        model.decoder().config(),
-                        model.precision(),
-                        model.adapters(),
-                        batch.rows(),
-                        64,
-                        DecoderBuffers.Use.TRAINING));
+                DecoderBuffers.of(workspace, model, batch.rows(), 64, DecoderBuffers.Use.TRAINING));
         pass.lossAndGradients(batch, model.pass(pass.buffers(), batch.rows(), true, 6, 2), 1);
         FlatParameters parameters = model.parameters();
         for (Slot slot : parameters.slots()) {

@@ -1,7 +1,9 @@
 package dev.graft.cpu;
 
+import dev.graft.cpu.kernels.Add;
 import dev.graft.cpu.kernels.Attention;
 import dev.graft.cpu.kernels.CrossEntropy;
+import dev.graft.cpu.kernels.Gelu;
 import dev.graft.cpu.kernels.IndexedRows;
 import dev.graft.cpu.kernels.Linear;
 import dev.graft.cpu.kernels.LoraDropout;
@@ -116,6 +118,12 @@ public final class CpuEngine implements Engine {
     public void convert(TensorView source, Tensor destination) {
         Operands.convert(source, destination);
         Transfer.convert(bench, source, destination);
+    }
+
+    @Override
+    public void add(TensorView a, TensorView b, Tensor y) {
+        Operands.add(a, b, y);
+        Add.run(bench, a, b, y);
     }
 
     @Override
@@ -248,6 +256,18 @@ public final class CpuEngine implements Engine {
     public void swigluBackward(TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
         Operands.swigluBackward(dy, gate, up, dgate, dup);
         Swiglu.backward(bench, dy, gate, up, dgate, dup);
+    }
+
+    @Override
+    public void geluForward(TensorView x, Tensor y) {
+        Operands.geluForward(x, y);
+        Gelu.forward(bench, x, y);
+    }
+
+    @Override
+    public void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        Operands.geluBackward(dy, x, dx);
+        Gelu.backward(bench, dy, x, dx);
     }
 
     @Override

@@ -62,6 +62,12 @@ class RefusalsTest {
                 "shape mismatch in swigluForward: gate f32[4, 6], up f32[4, 5], y f32[4, 6]",
                 () -> engine.swigluForward(x, f32(4, 5), x));
         assertRefused(
+                "shape mismatch in geluBackward: dy f32[4, 6], x f32[4, 5], dx f32[4, 6]",
+                () -> engine.geluBackward(x, f32(4, 5), x));
+        assertRefused(
+                "dtype mismatch in add: a f32[4, 6], b bf16[4, 6], y f32[4, 6]",
+                () -> engine.add(x, tensor(DType.BF16, 4, 6), x));
+        assertRefused(
                 "shape mismatch in rmsNormForward: x f32[4, 6], weight f32[1, 5], rstd f32[1, 4], y f32[4, 6]",
                 () -> engine.rmsNormForward(x, f32(1, 5), 1e-5f, x, f32(1, 4)));
         assertRefused(

@@ -192,6 +192,29 @@ public final class CudaEngine implements Engine {
     }
 
     @Override
+    public void add(TensorView a, TensorView b, Tensor y) {
+        Operands.add(a, b, y);
+        device.makeCurrent();
+        gpu.check(
+                gpu.kernels()
+                        .add(
+                                gpu.stream(),
+                                Gpu.code(y.dtype()),
+                                gpu.at(a),
+                                a.pitch(),
+                                Gpu.code(b.dtype()),
+                                gpu.at(b),
+                                b.pitch(),
+                                gpu.at(y),
+                                y.pitch(),
+                                y.rows(),
+                                y.cols()),
+                "add",
+                "y",
+                y);
+    }
+
+    @Override
     public void zero(Tensor destination) {
         device.makeCurrent();
         gpu.zero(destination);
@@ -472,6 +495,42 @@ public final class CudaEngine implements Engine {
                 "swigluBackward",
                 "dy",
                 dy);
+    }
+
+    @Override
+    public void geluForward(TensorView x, Tensor y) {
+        Operands.geluForward(x, y);
+        device.makeCurrent();
+        int dtype = Gpu.code(y.dtype());
+        gpu.check(
+                gpu.kernels()
+                        .geluForward(
+                                gpu.stream(), dtype, gpu.at(x), x.pitch(), gpu.at(y), y.pitch(), y.rows(), y.cols()),
+                "geluForward",
+                "y",
+                y);
+    }
+
+    @Override
+    public void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        Operands.geluBackward(dy, x, dx);
+        device.makeCurrent();
+        gpu.check(
+                gpu.kernels()
+                        .geluBackward(
+                                gpu.stream(),
+                                Gpu.code(dx.dtype()),
+                                gpu.at(dy),
+                                dy.pitch(),
+                                gpu.at(x),
+                                x.pitch(),
+                                gpu.at(dx),
+                                dx.pitch(),
+                                dx.rows(),
+                                dx.cols()),
+                "geluBackward",
+                "dx",
+                dx);
     }
 
     @Override

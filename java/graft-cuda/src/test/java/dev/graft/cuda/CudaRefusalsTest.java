@@ -86,6 +86,9 @@ class CudaRefusalsTest {
         operations.put("rescaleForward", () -> engine.rescaleForward(own, row, row, null, other, own));
         operations.put("rescaleBackward", () -> engine.rescaleBackward(own, own, row, row, own, otherRow));
         operations.put("dropout", () -> engine.dropout(other, new Dropout(0, 0, 0, 0), false, false, own));
+        operations.put("geluForward", () -> engine.geluForward(own, other));
+        operations.put("geluBackward", () -> engine.geluBackward(own, other, own));
+        operations.put("add", () -> engine.add(own, other, own));
         operations.put("sumOfSquares", () -> engine.sumOfSquares(otherRow, one));
         operations.put("linearForward, x", () -> engine.linearForward(other, List.of(projection(own, own, own))));
         operations.put("linearForward, weight", () -> engine.linearForward(own, List.of(projection(other, own, own))));
@@ -147,6 +150,9 @@ class CudaRefusalsTest {
                     () -> engine.upload(new int[3], f32),
                     () -> engine.swigluForward(f32, f32, narrow),
                     () -> engine.swigluForward(f32, bf16, f32),
+                    () -> engine.geluForward(f32, narrow),
+                    () -> engine.geluBackward(f32, bf16, f32),
+                    () -> engine.add(f32, bf16, f32),
                     () -> engine.linearForward(f32, List.of(projection(narrow, f32, f32))),
                     () -> engine.linearForward(f32, List.of(projection(bf16, f32, f32))),
                     () -> engine.linearBackward(f32, List.of(projection(f32, f32, f32)), narrow),

@@ -1,5 +1,6 @@
 package dev.graft.cli.compare;
 
+import dev.graft.meta.StartComparison;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.io.IOException;
@@ -8,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
@@ -53,6 +55,9 @@ final class ComparePlots {
             plots.put("forgetting.png", png(forgetting()));
         }
         plots.put("token-time.png", png(tokenTime()));
+        if (result.start() != null) {
+            plots.put("adaptation.png", png(adaptation(result.start().comparison())));
+        }
         return plots;
     }
 
@@ -140,6 +145,26 @@ final class ComparePlots {
                                 : row.tokenMs().mergedRatio())
                         .toList());
         return chart;
+    }
+
+    private static XYChart adaptation(StartComparison comparison) {
+        XYChart chart = xy("steps on a new task", "loss on its held-out rows");
+        curve(chart, "learned start", comparison.learned().losses(), COLOURS.get(2));
+        curve(chart, "plain start", comparison.plain().losses(), COLOURS.getFirst());
+        return chart;
+    }
+
+    private static void curve(XYChart chart, String name, List<Double> losses, Color colour) {
+        double[] steps =
+                IntStream.range(0, losses.size()).asDoubleStream().toArray();
+        chart.addSeries(
+                        name,
+                        steps,
+                        losses.stream()
+                                .mapToDouble(loss -> Double.isFinite(loss) ? loss : Double.NaN)
+                                .toArray())
+                .setMarker(SeriesMarkers.NONE)
+                .setLineColor(colour);
     }
 
     private static XYChart xy(String xTitle, String yTitle) {

@@ -14,6 +14,8 @@ final class CompareReport {
             "Quality by how many examples there are to learn from.",
             "forgetting.png",
             "What training on the task costs of what the base knew: 1 is nothing.",
+            "adaptation.png",
+            "Loss on tasks that neither start has seen, by steps of adaptation; the plain start with the best of seven rates.",
             "token-time.png",
             "Time of a generated token. The base is 1; where a method cannot be merged there is no second bar.");
 

@@ -7,6 +7,7 @@ import dev.graft.cli.console.Units;
 import dev.graft.io.Json;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A comparison: every figure was measured in the run that made it.
@@ -21,6 +22,7 @@ import java.util.List;
  * @param basePerplexity of the base on its own kind of text; NaN where there was none
  * @param rows the base first
  * @param claims what people say of LoRA, and what came out
+ * @param start a start that was learned from other tasks; null where none was
  */
 public record CompareResult(
         String task,
@@ -32,7 +34,8 @@ public record CompareResult(
         int steps,
         double basePerplexity,
         List<CompareRow> rows,
-        List<Claim> claims) {
+        List<Claim> claims,
+        @Nullable LearnedStart start) {
 
     boolean hasScores() {
         return rows.stream().anyMatch(row -> Double.isFinite(row.score().mean()));
@@ -58,6 +61,7 @@ public record CompareResult(
         rows.forEach(row -> all.add(row.json()));
         ArrayNode said = json.putArray("claims");
         claims.forEach(claim -> said.add(claim.json()));
+        json.set("learned_start", start == null ? null : start.json());
         return json;
     }
 

@@ -81,8 +81,14 @@ final class LoraOptions {
     @Option(
             names = "--init-adapter",
             paramLabel = "DIR",
-            description = "Start from this PEFT adapter; its configuration is taken over.")
+            description = "Start from this adapter; its configuration is taken over.")
     private @Nullable Path initAdapter;
+
+    /** The folder of the adapter to start from, of whatever method; null where a new one is made. */
+    @Nullable
+    Path initAdapter() {
+        return initAdapter;
+    }
 
     /** The adapter to start from, read; null where a new one is made. */
     @Nullable
@@ -143,7 +149,7 @@ final class LoraOptions {
         flags.put("--init", init);
         flags.put("--modules-to-save", modulesToSave);
         flags.put("--ensure-weight-tying", ensureWeightTying ? true : null);
-        flags.put("--init-adapter", initAdapter);
+        flags.put("--init-adapter", method == MethodName.ADAPTER ? null : initAdapter);
         flags.forEach((flag, value) -> {
             if (value != null) {
                 throw new InputException(

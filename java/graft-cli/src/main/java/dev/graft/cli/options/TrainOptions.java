@@ -29,13 +29,18 @@ public final class TrainOptions {
 
     @Option(
             names = "--method",
-            paramLabel = "lora|full",
+            paramLabel = "lora|adapter|full",
             converter = MethodName.Converter.class,
-            description = "What is trained: an adapter on the frozen model, or every weight (default: lora).")
+            description =
+                    "What is trained: a low-rank adapter on the frozen model, bottleneck modules between its layers, "
+                            + "or every weight (default: lora).")
     private MethodName method = MethodName.LORA;
 
     @Mixin
     private final LoraOptions lora = new LoraOptions();
+
+    @Mixin
+    private final BottleneckOptions bottleneck = new BottleneckOptions();
 
     @Option(names = "--epochs", paramLabel = "N", description = "Passes over the data (default: 1).")
     private @Nullable Integer epochs;
@@ -62,7 +67,7 @@ public final class TrainOptions {
     @Option(
             names = "--lr",
             paramLabel = "X",
-            description = "Peak learning rate (default: 2e-4; 2e-5 with --method full).")
+            description = "Peak learning rate (default: 2e-4; 1e-3 with --method adapter, 2e-5 with full).")
     private @Nullable Double learningRate;
 
     @Option(
@@ -130,6 +135,12 @@ public final class TrainOptions {
     }
 
     private Method method(DecoderConfig config, @Nullable PeftAdapter start) {
+        if (method != MethodName.LORA) {
+            lora.requireUnused(method);
+        }
+        if (method != MethodName.ADAPTER) {
+            bottleneck.requireUnused(method);
+        }
         return switch (method) {
             case LORA -> {
                 List<LinearModule> modules = Decoder.linearModules(config);
@@ -138,8 +149,11 @@ public final class TrainOptions {
                 yield new Method.Lora(
                         adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
             }
+            case ADAPTER -> {
+                requireNoB();
+                yield bottleneck.method(lora.initAdapter(), config);
+            }
             case FULL -> {
-                lora.requireUnused(method);
                 requireNoB();
                 yield new Method.Full();
             }
@@ -167,6 +181,7 @@ public final class TrainOptions {
         }
         return switch (method) {
             case LORA -> 2e-4;
+            case ADAPTER -> 1e-3;
             case FULL -> 2e-5;
         };
     }

@@ -38,7 +38,7 @@ public record AdapterFacts(
      */
     public static AdapterFacts read(Path folder, @Nullable Path model) {
         PeftAdapter adapter = PeftAdapter.read(folder);
-        Path found = model == null ? find(adapter) : model;
+        Path found = model == null ? findBase(adapter.baseModel(), folder) : model;
         DecoderConfig base = found == null ? null : ConfigReader.read(found);
         if (base != null) {
             adapter.matches(Decoder.linearModules(base));
@@ -48,12 +48,12 @@ public record AdapterFacts(
     }
 
     /** The name in the configuration may be a hub's, a path from here, or one from the adapter's folder. */
-    private static @Nullable Path find(PeftAdapter adapter) {
-        if (adapter.baseModel() == null) {
+    static @Nullable Path findBase(@Nullable String baseModel, Path folder) {
+        if (baseModel == null) {
             return null;
         }
         try {
-            return Stream.of(Path.of(adapter.baseModel()), adapter.folder().resolve(adapter.baseModel()))
+            return Stream.of(Path.of(baseModel), folder.resolve(baseModel))
                     .filter(candidate -> Files.exists(candidate.resolve("config.json")))
                     .findFirst()
                     .orElse(null);

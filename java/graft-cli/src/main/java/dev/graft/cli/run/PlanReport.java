@@ -71,12 +71,21 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
     public String trainableLine() {
         String line = "trains " + Units.counted(trainable(), "parameter") + " ("
                 + Units.share(trainable(), allParameters()) + " of all)";
-        if (!(request.method() instanceof Method.Lora lora)) {
-            return line;
-        }
-        int whole = lora.savedWeights(request.config()).size();
-        return line + " in " + Units.counted(lora.matches().size(), "layer")
-                + (whole == 0 ? "" : " and " + Units.counted(whole, "whole weight"));
+        return switch (request.method()) {
+            case Method.Lora lora -> {
+                int whole = lora.savedWeights(request.config()).size();
+                yield line + " in " + Units.counted(lora.matches().size(), "layer")
+                        + (whole == 0 ? "" : " and " + Units.counted(whole, "whole weight"));
+            }
+            case Method.Adapter modules ->
+                line + " in "
+                        + Units.counted(
+                                (long) modules.config().modulesPerLayer()
+                                        * request.config().layers(),
+                                "module");
+            case Method.JointLora joint -> line;
+            case Method.Full full -> line;
+        };
     }
 
     /** The memory in two lines. */

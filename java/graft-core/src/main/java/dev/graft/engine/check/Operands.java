@@ -249,6 +249,24 @@ public final class Operands {
         dtypes(sameCompute(dy, gate, up, dgate, dup), "swigluBackward", named);
     }
 
+    public static void geluForward(TensorView x, Tensor y) {
+        Object[] named = {"x", x, "y", y};
+        shapes(sameShape(x, y), "geluForward", named);
+        dtypes(sameCompute(x, y), "geluForward", named);
+    }
+
+    public static void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        Object[] named = {"dy", dy, "x", x, "dx", dx};
+        shapes(sameShape(dy, x) && sameShape(dy, dx), "geluBackward", named);
+        dtypes(sameCompute(dy, x, dx), "geluBackward", named);
+    }
+
+    public static void add(TensorView a, TensorView b, Tensor y) {
+        Object[] named = {"a", a, "b", b, "y", y};
+        shapes(sameShape(a, y) && sameShape(b, y), "add", named);
+        dtypes(sameCompute(a, y) && (isF32(b) || b.dtype() == y.dtype()), "add", named);
+    }
+
     public static void crossEntropy(TensorView logits, TensorView targets, Tensor losses, @Nullable Tensor dlogits) {
         Object[] named = {"logits", logits, "targets", targets, "losses", losses, "dlogits", dlogits};
         int rows = logits.rows();

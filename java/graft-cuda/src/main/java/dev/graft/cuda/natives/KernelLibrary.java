@@ -110,6 +110,15 @@ public final class KernelLibrary {
     //                               d_up_pitch, rows, cols)
     private final MethodHandle swigluBackward;
 
+    // int32_t graft_gelu_forward(stream, dtype, x, x_pitch, y, y_pitch, rows, cols)
+    private final MethodHandle geluForward;
+
+    // int32_t graft_gelu_backward(stream, dtype, dy, dy_pitch, x, x_pitch, dx, dx_pitch, rows, cols)
+    private final MethodHandle geluBackward;
+
+    // int32_t graft_add(stream, dtype, a, a_pitch, b_dtype, b, b_pitch, y, y_pitch, rows, cols)
+    private final MethodHandle add;
+
     // int32_t graft_cross_entropy(stream, logits, logits_pitch, targets, gradient_scale, losses, d_logits_dtype,
     // d_logits,
     //                             d_logits_pitch, rows, vocabulary)
@@ -169,6 +178,9 @@ public final class KernelLibrary {
                 "graft_attention_backward", P, I, S, P, L, P, L, P, L, P, L, P, L, P, L, P, L, P, L, P, L, L, P, L);
         swigluForward = handle("graft_swiglu_forward", P, I, P, L, P, L, P, L, L, L);
         swigluBackward = handle("graft_swiglu_backward", P, I, P, L, P, L, P, L, P, L, P, L, L, L);
+        geluForward = handle("graft_gelu_forward", P, I, P, L, P, L, L, L);
+        geluBackward = handle("graft_gelu_backward", P, I, P, L, P, L, P, L, L, L);
+        add = handle("graft_add", P, I, P, L, I, P, L, P, L, L, L);
         crossEntropy = handle("graft_cross_entropy", P, P, L, P, F, P, I, P, L, L, L);
         sumOfSquares = handle("graft_sum_of_squares", P, P, L, P, P, L);
         adamWStep = handle("graft_adam_w_step", P, S, P, P, P, P, P, L);
@@ -667,6 +679,51 @@ public final class KernelLibrary {
                     dUpPitch,
                     rows,
                     cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int geluForward(long stream, int dtype, long x, long xPitch, long y, long yPitch, long rows, long cols) {
+        try {
+            return (int) geluForward.invokeExact(stream, dtype, x, xPitch, y, yPitch, rows, cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int geluBackward(
+            long stream,
+            int dtype,
+            long dy,
+            long dyPitch,
+            long x,
+            long xPitch,
+            long dx,
+            long dxPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) geluBackward.invokeExact(stream, dtype, dy, dyPitch, x, xPitch, dx, dxPitch, rows, cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int add(
+            long stream,
+            int dtype,
+            long a,
+            long aPitch,
+            int bDtype,
+            long b,
+            long bPitch,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) add.invokeExact(stream, dtype, a, aPitch, bDtype, b, bPitch, y, yPitch, rows, cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
