@@ -54,10 +54,6 @@ public record LoraConfig(
             checkAlpha(value, "alpha_pattern " + key + ":");
         });
         boolean hasPatterns = !rankPattern.isEmpty() || !alphaPattern.isEmpty();
-        if (init.changesBase() && useDora) {
-            throw new InputException("--init " + init + " with --dora: no plain adapter does the same as what such a run saves, so"
-                    + " that other tools could not load it; leave one of them out");
-        }
         if (init.changesBase() && rsLora && hasPatterns) {
             throw new InputException("--init " + init + " with --rslora and --rank-pattern or --alpha-pattern: such an "
                     + "adapter cannot be saved as plain LoRA; leave one of the three out");

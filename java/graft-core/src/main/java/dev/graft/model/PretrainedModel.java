@@ -184,8 +184,10 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
         } else {
             adapter.initialise(engine, seed);
         }
-        adapter.startMagnitudes(engine, name -> decoder.linear(name).weight().value());
-        return new LoraModel(this, adapter, residual);
+        LoraModel model = new LoraModel(this, adapter, residual);
+        adapter.startMagnitudes(
+                engine, name -> model.decoder().linear(name).weight().value());
+        return model;
     }
 
     /**

@@ -132,12 +132,13 @@ public abstract class ModelContract {
 
     static Stream<Arguments> takingOver() {
         return Stream.of("pissa", "pissa_niter_4", "olora")
-                .flatMap(init -> Stream.of(Precision.values()).map(p -> Arguments.of(init, p)));
+                .flatMap(init -> Stream.of(Precision.values())
+                        .flatMap(p -> Stream.of(false, true).map(dora -> Arguments.of(init, p, dora))));
     }
 
     @ParameterizedTest
     @MethodSource("takingOver")
-    void anAdapterThatTakesOverAPartStartsAsTheBaseAndLeavesItAlone(String init, Precision precision) {
+    void anAdapterThatTakesOverAPartStartsAsTheBaseAndLeavesItAlone(String init, Precision precision, boolean dora) {
         try (PretrainedModel base = base(TinyModels.config(Architecture.QWEN2), precision)) {
             long before = base.residentFingerprint();
             TokenBatch prompt = TokenBatch.continuation(new int[] {3, 1, 4, 1, 5}, 0, 5);
@@ -146,6 +147,7 @@ public abstract class ModelContract {
                     .rank(3)
                     .targets("q_proj,o_proj,down_proj,lm_head")
                     .init(AdapterInit.parse(init))
+                    .dora(dora)
                     .build();
             LoraModel model = base.attach(config, 5);
             assertThat(model.changesBase()).isTrue();
