@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a prototype, struct or constant of this file does. */
-#define GRAFT_ABI_VERSION 2
+#define GRAFT_ABI_VERSION 3
 
 enum { GRAFT_OK = 0, GRAFT_INVALID_ARGUMENT = 1, GRAFT_SCRATCH_TOO_SMALL = 2, GRAFT_CUDA_ERROR = 3 };
 

@@ -44,13 +44,14 @@ public final class Decoder {
         }
     }
 
-    /** {@code base} with other layers. */
+    /** {@code base} with layers of the same weights. */
     private Decoder(Decoder base, List<DecoderLayer> layers) {
         this.config = base.config;
         this.embedding = base.embedding;
         this.layers = List.copyOf(layers);
         this.finalNorm = base.finalNorm;
         this.head = base.head;
+        this.byName.putAll(base.byName);
     }
 
     /** The same weights, with bottleneck modules inserted. */
