@@ -55,7 +55,8 @@ class ArchitectureTest {
         assertThat(CLASSES.stream()
                         .map(type -> type.getPackageName().split("\\.")[2])
                         .distinct())
-                .containsExactlyInAnyOrder("common", "tensor", "engine", "io", "data", "nn", "lora", "model", "train", "meta");
+                .containsExactlyInAnyOrder(
+                        "common", "tensor", "engine", "io", "data", "nn", "lora", "model", "train", "meta");
     }
 
     @Test
