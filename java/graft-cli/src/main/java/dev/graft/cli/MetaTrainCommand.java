@@ -89,8 +89,7 @@ final class MetaTrainCommand extends BaseCommand {
         OutputFolder folder = OutputFolder.of(out, train.model());
         folder.requireFree(false, force);
         MetaTasks tasks = readTasks(request);
-        TrainingSize size =
-                TrainingSize.of(tasks.rows(), null, train.train().batchSize());
+        TrainingSize size = TrainingSize.of(tasks.rows(), null, train.train().batchSize());
         try (Engine engine = engineOptions.open()) {
             Precision precision = PretrainedModel.supported(engine, train.precision());
             checkMemory(train, engine, precision, size);
@@ -178,8 +177,9 @@ final class MetaTrainCommand extends BaseCommand {
         if (tasks.heldOut().isEmpty()) {
             return null;
         }
-        console().note("adapting to " + Units.counted(tasks.heldOut().size(), "held-out task")
-                + " from the learned start and from the plain one");
+        console()
+                .note("adapting to " + Units.counted(tasks.heldOut().size(), "held-out task")
+                        + " from the learned start and from the plain one");
         Adaptation adaptation = new Adaptation(objectives, tasks.heldOut());
         return StartComparison.measure(
                 adaptation, learned, plain, request.meta().inner(), request.plainSteps());

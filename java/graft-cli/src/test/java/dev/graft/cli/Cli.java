@@ -68,8 +68,8 @@ final class Cli {
                 System.getProperty("java.class.path"),
                 "dev.graft.cli.Main");
         try {
-            return new ProcessBuilder(Stream.concat(java, arguments(arguments).stream())
-                            .toList())
+            return new ProcessBuilder(
+                            Stream.concat(java, arguments(arguments).stream()).toList())
                     .redirectErrorStream(true)
                     .redirectOutput(log.toFile())
                     .start();

@@ -35,8 +35,9 @@ public record Episodes(int shots, int queries, long seed) {
     public void requireEnough(List<MetaTask> tasks) {
         for (MetaTask task : tasks) {
             if (task.rows().size() <= shots) {
-                throw new InputException(task.name() + ": a task of " + task.rows().size() + " rows with --shots " + shots
-                        + " leaves no row to judge the adaptation by; give it more rows, or lower --shots");
+                throw new InputException(
+                        task.name() + ": a task of " + task.rows().size() + " rows with --shots " + shots
+                                + " leaves no row to judge the adaptation by; give it more rows, or lower --shots");
             }
         }
     }

@@ -104,8 +104,7 @@ public final class MetaTrainer {
         }
         double norm = Vectors.norm(direction) / count;
         requireFinite(step, "the meta-gradient's norm", norm);
-        double learningRate =
-                config.outerLearningRate() * config.schedule().factor(step, 0, config.metaSteps());
+        double learningRate = config.outerLearningRate() * config.schedule().factor(step, 0, config.metaSteps());
         if (adam == null) {
             Vectors.add(theta, -learningRate / count, direction, theta);
         } else {
@@ -126,16 +125,17 @@ public final class MetaTrainer {
         int index = config.episodes().taskAt(number, tasks.size());
         Episodes.Episode episode =
                 config.episodes().episode(tasks.get(index), index, Math.toIntExact(number / tasks.size()));
-        TaskLosses losses = metaGradient.addTo(
-                direction, theta, objectives.of(episode.support()), objectives.of(episode.query()));
+        TaskLosses losses =
+                metaGradient.addTo(direction, theta, objectives.of(episode.support()), objectives.of(episode.query()));
         requireFinite(step, episode.task() + "'s loss after the inner steps", losses.queryLoss());
         return losses;
     }
 
     private static void requireFinite(int step, String what, double value) {
         if (!Double.isFinite(value)) {
-            throw new InputException("meta-step " + (step + 1) + ": " + what + " is " + value
-                    + ", meta-training stops; lower --inner-lr or --outer-lr, or clip inner gradients with --inner-clip");
+            throw new InputException(
+                    "meta-step " + (step + 1) + ": " + what + " is " + value
+                            + ", meta-training stops; lower --inner-lr or --outer-lr, or clip inner gradients with --inner-clip");
         }
     }
 }

@@ -113,8 +113,7 @@ public final class ModelObjectives implements AutoCloseable {
             engine.zero(parameters.gradients());
             double sum = 0;
             for (TokenBatch batch : batches) {
-                sum += pass.lossAndGradients(
-                        batch, model.pass(pass.buffers(), batch.rows(), true, 0, 0), 1f / targets);
+                sum += pass.lossAndGradients(batch, model.pass(pass.buffers(), batch.rows(), true, 0, 0), 1f / targets);
             }
             Vectors.copy(engine.download(parameters.gradients()), gradient);
             return sum / targets;

@@ -1,20 +1,20 @@
 package dev.graft.meta;
 
 import dev.graft.meta.Adaptation.Curve;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.stream.DoubleStream;
 
 /**
  * A learned start beside the plain one on tasks that it was not learned from. The plain start is given every advantage: after each
- * number of steps it counts with the best of several learning rates, those of the inner loop times 2⁻³ … 2³.
+ * number of steps it counts with the best of several learning rates, the inner loop's and those three times smaller and larger.
  *
  * @param innerSteps K, what the learned start was made for
  * @param learned query loss by inner steps, from the learned start
  * @param plain query loss by inner steps, from the plain start at its best
  */
 public record StartComparison(int innerSteps, Curve learned, Curve plain) {
-    private static final int OCTAVES = 3;
+    private static final double[] RATE_FACTORS = {1 / 3.0, 1, 3};
 
     /**
      * Adapts from both.
@@ -23,13 +23,11 @@ public record StartComparison(int innerSteps, Curve learned, Curve plain) {
      */
     public static StartComparison measure(
             Adaptation adaptation, float[] learned, float[] plain, InnerLoop loop, int plainSteps) {
-        List<InnerLoop> rates = DoubleStream.iterate(-OCTAVES, octave -> octave <= OCTAVES, octave -> octave + 1)
-                .mapToObj(octave -> loop.withLearningRate(loop.learningRate() * Math.pow(2, octave)))
+        List<InnerLoop> rates = Arrays.stream(RATE_FACTORS)
+                .mapToObj(factor -> loop.withLearningRate(factor * loop.learningRate()))
                 .toList();
         return new StartComparison(
-                loop.steps(),
-                adaptation.curve(learned, loop, loop.steps()),
-                adaptation.best(plain, rates, plainSteps));
+                loop.steps(), adaptation.curve(learned, loop, loop.steps()), adaptation.best(plain, rates, plainSteps));
     }
 
     /** Steps that the plain start needs for what the learned one reaches in K; empty where it never got there. */

@@ -50,12 +50,18 @@ class EpisodesTest {
                 .map(number -> episodes.taskAt(number, 7))
                 .toList();
         assertThat(order.subList(0, 7)).containsExactlyInAnyOrder(0, 1, 2, 3, 4, 5, 6);
-        assertThat(order.subList(7, 14)).containsExactlyInAnyOrder(0, 1, 2, 3, 4, 5, 6).isNotEqualTo(order.subList(0, 7));
+        assertThat(order.subList(7, 14))
+                .containsExactlyInAnyOrder(0, 1, 2, 3, 4, 5, 6)
+                .isNotEqualTo(order.subList(0, 7));
     }
 
     @Test
     void whatCannotBe() {
-        assertThatThrownBy(() -> new Episodes(0, 1, 0)).isInstanceOf(InputException.class).hasMessageContaining("--shots");
-        assertThatThrownBy(() -> new Episodes(1, 0, 0)).isInstanceOf(InputException.class).hasMessageContaining("--query");
+        assertThatThrownBy(() -> new Episodes(0, 1, 0))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("--shots");
+        assertThatThrownBy(() -> new Episodes(1, 0, 0))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("--query");
     }
 }

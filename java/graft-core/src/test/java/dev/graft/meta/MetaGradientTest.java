@@ -172,11 +172,16 @@ class MetaGradientTest {
     @ParameterizedTest
     @ValueSource(doubles = {-1, Double.NaN, Double.POSITIVE_INFINITY})
     void whatCannotBe(double number) {
-        assertThatThrownBy(() -> sgd(1, number, 0)).isInstanceOf(InputException.class).hasMessageContaining("--inner-lr");
-        assertThatThrownBy(() -> sgd(1, 0, number)).isInstanceOf(InputException.class).hasMessageContaining("--inner-clip");
-        assertThatThrownBy(() -> sgd(0, 1, 0)).isInstanceOf(InputException.class).hasMessageContaining("--inner-steps");
-        assertThatThrownBy(() ->
-                        new MetaGradient(MetaAlgorithm.MAML, new InnerLoop(InnerRule.ADAM, 1, 0.1, 0), SIZE))
+        assertThatThrownBy(() -> sgd(1, number, 0))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("--inner-lr");
+        assertThatThrownBy(() -> sgd(1, 0, number))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("--inner-clip");
+        assertThatThrownBy(() -> sgd(0, 1, 0))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("--inner-steps");
+        assertThatThrownBy(() -> new MetaGradient(MetaAlgorithm.MAML, new InnerLoop(InnerRule.ADAM, 1, 0.1, 0), SIZE))
                 .isInstanceOf(InputException.class)
                 .hasMessageContaining("--inner sgd");
     }

@@ -67,7 +67,9 @@ public abstract class MetaLearningContract {
         return IntStream.range(0, count)
                 .mapToObj(task -> new MetaTask(
                         "task " + task,
-                        Stream.generate(() -> row(random, 10 + task % 4)).limit(9).toList()))
+                        Stream.generate(() -> row(random, 10 + task % 4))
+                                .limit(9)
+                                .toList()))
                 .toList();
     }
 
@@ -77,7 +79,8 @@ public abstract class MetaLearningContract {
     }
 
     private static ModelObjectives objectives(Trainable model, List<MetaTask> tasks) {
-        List<Example> rows = tasks.stream().flatMap(task -> task.rows().stream()).toList();
+        List<Example> rows =
+                tasks.stream().flatMap(task -> task.rows().stream()).toList();
         return new ModelObjectives(model, TrainingSize.of(rows, null, BATCH), BATCH);
     }
 
@@ -161,8 +164,7 @@ public abstract class MetaLearningContract {
         TinyModels.randomise(model.adapter(), engine, 9);
         InnerLoop loop = new InnerLoop(InnerRule.SGD, 3, 0.05, clipNorm);
         List<Example> rows = TinyModels.rows(8, 9, 4);
-        try (ModelObjectives objectives =
-                objectives(model, List.of(new MetaTask("rows", rows)))) {
+        try (ModelObjectives objectives = objectives(model, List.of(new MetaTask("rows", rows)))) {
             Objective support = objectives.of(rows.subList(0, 5));
             Objective query = objectives.of(rows.subList(5, 8));
             float[] theta = objectives.values();
@@ -176,7 +178,9 @@ public abstract class MetaLearningContract {
                 double slope = slope(loop, theta, direction, support, query);
                 assertThat(slope).isCloseTo(expected, within(0.01 * Vectors.norm(second)));
             }
-            assertThat(Vectors.norm(difference)).as("what first order leaves out").isGreaterThan(0.05 * Vectors.norm(second));
+            assertThat(Vectors.norm(difference))
+                    .as("what first order leaves out")
+                    .isGreaterThan(0.05 * Vectors.norm(second));
         }
     }
 

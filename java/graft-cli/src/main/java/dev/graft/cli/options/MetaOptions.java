@@ -82,7 +82,8 @@ public final class MetaOptions {
     @Option(
             names = "--outer-lr",
             paramLabel = "X",
-            description = "Its learning rate (default: 1 with sgd, 2e-3 with adam; a tenth with adam and --method full).")
+            description =
+                    "Its learning rate (default: 1 with sgd, 2e-3 with adam; a tenth with adam and --method full).")
     private @Nullable Double outerLearningRate;
 
     @Option(
@@ -106,7 +107,7 @@ public final class MetaOptions {
     @Option(
             names = "--plain-steps",
             paramLabel = "N",
-            description = "Steps that a plain start is given to catch up on them (default: 8 times --inner-steps).")
+            description = "Steps that a plain start is given to catch up on them (default: 6 times --inner-steps).")
     private @Nullable Integer plainSteps;
 
     @Option(names = "--batch-size", paramLabel = "N", description = "Rows computed at once (default: 8).")
@@ -131,7 +132,7 @@ public final class MetaOptions {
         if (heldOut != null && heldOut < 0) {
             throw new InputException("--held-out " + heldOut + ": must be at least 0");
         }
-        int limit = plainSteps == null ? 8 * innerSteps : plainSteps;
+        int limit = plainSteps == null ? 6 * innerSteps : plainSteps;
         if (limit < innerSteps) {
             throw new InputException("--plain-steps " + limit + ": must be at least --inner-steps, " + innerSteps);
         }

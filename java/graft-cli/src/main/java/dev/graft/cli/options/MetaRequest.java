@@ -11,4 +11,5 @@ import org.jspecify.annotations.Nullable;
  * @param heldOut tasks that are kept aside to measure adaptation on; null for one in five
  * @param plainSteps inner steps that the plain start is given at most to catch up
  */
-public record MetaRequest(TrainRequest train, MetaConfig meta, @Nullable Integer heldOut, int plainSteps) {}
+public record MetaRequest(
+        TrainRequest train, MetaConfig meta, @Nullable Integer heldOut, int plainSteps) {}

@@ -76,9 +76,7 @@ public record MetaReport(
         MetaMetrics last = Objects.requireNonNull(progress.last());
         Table table = Table.ofTexts()
                 .row("meta-steps", Units.count(last.step()) + " in " + Units.duration(last.elapsedSeconds()))
-                .row(
-                        "adapted loss",
-                        Units.fixed(first.queryLoss(), 4) + " -> " + Units.fixed(last.queryLoss(), 4))
+                .row("adapted loss", Units.fixed(first.queryLoss(), 4) + " -> " + Units.fixed(last.queryLoss(), 4))
                 .row(
                         "inner step",
                         Units.fixed(progress.innerStepMillis(), 1) + " ms; " + Units.bytes(taskBytes())
@@ -89,8 +87,8 @@ public record MetaReport(
             Adaptation.Curve plain = comparison.plain();
             table.row(
                             "held-out tasks",
-                            "loss " + Units.fixed(learned.after(0), 4) + ", after "
-                                    + Units.counted(steps, "inner step") + " " + Units.fixed(learned.after(steps), 4))
+                            "loss " + Units.fixed(learned.after(0), 4) + ", after " + Units.counted(steps, "inner step")
+                                    + " " + Units.fixed(learned.after(steps), 4))
                     .row(
                             "plain start",
                             "loss " + Units.fixed(plain.after(0), 4) + ", after " + Units.counted(steps, "inner step")

@@ -65,8 +65,8 @@ public record MetaTasks(List<MetaTask> learned, List<Episodes.Episode> heldOut) 
 
     private static List<Path> files(Path folder) {
         if (!Files.isDirectory(folder)) {
-            throw new InputException("--tasks " + folder + ": no such folder; give one with a file of JSON lines (" + SUFFIX
-                    + ") for each task, or " + GENERATED);
+            throw new InputException("--tasks " + folder + ": no such folder; give one with a file of JSON lines ("
+                    + SUFFIX + ") for each task, or " + GENERATED);
         }
         List<Path> files;
         try (Stream<Path> list = Files.list(folder)) {
@@ -90,9 +90,10 @@ public record MetaTasks(List<MetaTask> learned, List<Episodes.Episode> heldOut) 
         if (!tasks.startsWith(GENERATED + ":")) {
             return null;
         }
-        return new TaskFamily(Arrays.stream(tasks.substring(GENERATED.length() + 1).split(","))
-                .map(TaskKind::of)
-                .toList());
+        return new TaskFamily(
+                Arrays.stream(tasks.substring(GENERATED.length() + 1).split(","))
+                        .map(TaskKind::of)
+                        .toList());
     }
 
     /**
@@ -122,7 +123,8 @@ public record MetaTasks(List<MetaTask> learned, List<Episodes.Episode> heldOut) 
         try {
             return source.get();
         } catch (IllegalArgumentException e) {
-            throw new InputException(flag + " " + count + ": there are not so many (" + e.getMessage() + "); lower it", e);
+            throw new InputException(
+                    flag + " " + count + ": there are not so many (" + e.getMessage() + "); lower it", e);
         }
     }
 
