@@ -57,7 +57,17 @@ class ArchitectureTest {
                         .map(type -> type.getPackageName().split("\\.")[2])
                         .distinct())
                 .containsExactlyInAnyOrder(
-                        "common", "tensor", "engine", "io", "data", "nn", "lora", "bottleneck", "model", "train", "meta");
+                        "common",
+                        "tensor",
+                        "engine",
+                        "io",
+                        "data",
+                        "nn",
+                        "lora",
+                        "bottleneck",
+                        "model",
+                        "train",
+                        "meta");
     }
 
     @Test

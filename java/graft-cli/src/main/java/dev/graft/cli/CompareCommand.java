@@ -49,7 +49,10 @@ final class CompareCommand extends BaseCommand {
     @Option(names = "--model", paramLabel = "DIR", description = "Your base model, instead of the embedded one.")
     private @Nullable Path model;
 
-    @Option(names = "--data", paramLabel = "FILE", description = "Your rows to learn from, of which each run takes some.")
+    @Option(
+            names = "--data",
+            paramLabel = "FILE",
+            description = "Your rows to learn from, of which each run takes some.")
     private @Nullable Path data;
 
     @Option(names = "--eval-data", paramLabel = "FILE", description = "Your held-out rows.")
@@ -170,6 +173,8 @@ final class CompareCommand extends BaseCommand {
     /** The command as typed. */
     private String typed() {
         return "graft compare "
-                + (spec == null ? "" : String.join(" ", spec.commandLine().getParseResult().originalArgs()));
+                + (spec == null
+                        ? ""
+                        : String.join(" ", spec.commandLine().getParseResult().originalArgs()));
     }
 }

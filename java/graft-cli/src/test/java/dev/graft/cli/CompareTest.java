@@ -34,7 +34,9 @@ class CompareTest {
             assertThat(row.path("token_ms_separate").asDouble()).isPositive();
             if (!row.path("method").asText().equals("base")) {
                 assertThat(row.path("shots").asInt()).isEqualTo(4);
-                assertThat(row.path("trainable_share").asDouble()).isGreaterThan(0).isLessThanOrEqualTo(1);
+                assertThat(row.path("trainable_share").asDouble())
+                        .isGreaterThan(0)
+                        .isLessThanOrEqualTo(1);
                 assertThat(row.path("bytes_per_task").asLong()).isPositive();
                 assertThat(row.path("step_ms").asDouble()).isPositive();
                 assertThat(row.path("peak_bytes").asLong()).isPositive();
@@ -93,8 +95,7 @@ class CompareTest {
                 .contains("report  ");
         JsonNode rows = Json.read(folder.resolve("own/compare.json")).path("rows");
         assertThat(rows).hasSize(5);
-        assertThat(rows.get(0).path("loss_mean").asDouble())
-                .isCloseTo(parity.number("base_eval_loss"), within(1e-3));
+        assertThat(rows.get(0).path("loss_mean").asDouble()).isCloseTo(parity.number("base_eval_loss"), within(1e-3));
         assertThat(rows.get(1).path("score_mean").isNull()).isTrue();
         assertThat(rows.get(1).path("loss_std").asDouble()).as("two seeds").isPositive();
     }

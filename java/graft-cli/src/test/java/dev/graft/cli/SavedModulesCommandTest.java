@@ -117,7 +117,11 @@ class SavedModulesCommandTest {
                         .complaint())
                 .contains("--modules-to-save [lm_head]")
                 .contains("has [k_proj, model.embed_tokens]");
-        run("train --steps 1 --modules-to-save k_proj,model.embed_tokens --ensure-weight-tying", TIED, "--batch-size 2", start)
+        run(
+                        "train --steps 1 --modules-to-save k_proj,model.embed_tokens --ensure-weight-tying",
+                        TIED,
+                        "--batch-size 2",
+                        start)
                 .ok();
     }
 

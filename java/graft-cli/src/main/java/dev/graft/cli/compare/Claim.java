@@ -46,14 +46,14 @@ public record Claim(String text, String figure, boolean holds) {
         });
         best.stream()
                 .filter(row -> row.method().equals("lora"))
-                .max(Comparator.comparingDouble(row -> Optional.ofNullable(
-                                row.tokenMs().mergedRatio())
-                        .orElse(0.0)))
+                .max(Comparator.comparingDouble(
+                        row -> Optional.ofNullable(row.tokenMs().mergedRatio()).orElse(0.0)))
                 .ifPresent(row -> merged(row).ifPresent(claims::add));
-        method(best, "adapter").ifPresent(row -> claims.add(new Claim(
-                "adapter modules make a token slower",
-                "x " + Units.fixed(row.tokenMs().separateRatio(), 3) + " of the base's time",
-                row.tokenMs().separateRatio() > 1)));
+        method(best, "adapter")
+                .ifPresent(row -> claims.add(new Claim(
+                        "adapter modules make a token slower",
+                        "x " + Units.fixed(row.tokenMs().separateRatio(), 3) + " of the base's time",
+                        row.tokenMs().separateRatio() > 1)));
         ranks(best).ifPresent(claims::add);
         return claims;
     }
@@ -64,7 +64,9 @@ public record Claim(String text, String figure, boolean holds) {
 
     /** More is better: the score, or without scores the loss. */
     private static double goodness(CompareRow row) {
-        return Double.isFinite(row.score().mean()) ? row.score().mean() : -row.loss().mean();
+        return Double.isFinite(row.score().mean())
+                ? row.score().mean()
+                : -row.loss().mean();
     }
 
     private static Claim accuracy(CompareRow lora, CompareRow full) {
@@ -98,8 +100,9 @@ public record Claim(String text, String figure, boolean holds) {
         }
         return Optional.of(new Claim(
                 "full fine-tuning on few examples forgets more",
-                "perplexity on the base's own text x " + Units.fixed(full.forgetting().mean(), 2) + ", with "
-                        + lora.label() + " x " + Units.fixed(lora.forgetting().mean(), 2),
+                "perplexity on the base's own text x "
+                        + Units.fixed(full.forgetting().mean(), 2) + ", with " + lora.label() + " x "
+                        + Units.fixed(lora.forgetting().mean(), 2),
                 full.forgetting().mean() > lora.forgetting().mean()));
     }
 

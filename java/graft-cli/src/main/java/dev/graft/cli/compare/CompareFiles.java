@@ -17,8 +17,8 @@ public record CompareFiles(Path folder) {
             throw new InputException("--out " + folder + " is a file; name a folder");
         }
         if (!force && Files.exists(folder.resolve(JSON))) {
-            throw new InputException("--out " + folder + " already holds a comparison; give --force to overwrite it, or "
-                    + "choose another folder");
+            throw new InputException("--out " + folder
+                    + " already holds a comparison; give --force to overwrite it, or " + "choose another folder");
         }
     }
 
@@ -35,7 +35,8 @@ public record CompareFiles(Path folder) {
     public void write(CompareResult result) {
         Map<String, byte[]> plots = new ComparePlots(result).all();
         plots.forEach((name, png) -> AtomicFiles.writeBytes(folder.resolve(name), png));
-        AtomicFiles.writeString(folder.resolve(JSON), Json.pretty(Json.mapper().convertValue(result.json(), Map.class)) + "\n");
+        AtomicFiles.writeString(
+                folder.resolve(JSON), Json.pretty(Json.mapper().convertValue(result.json(), Map.class)) + "\n");
         AtomicFiles.writeString(folder.resolve("compare.csv"), result.csv());
         AtomicFiles.writeString(report(), new CompareReport(result, plots).html());
     }

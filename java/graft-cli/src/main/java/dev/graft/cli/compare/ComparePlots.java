@@ -95,8 +95,7 @@ final class ComparePlots {
 
     private void series(XYChart chart, String name, List<Double> x, List<CompareRow> rows) {
         double[] errors = rows.stream()
-                .mapToDouble(row ->
-                        (result.hasScores() ? row.score() : row.loss()).std())
+                .mapToDouble(row -> (result.hasScores() ? row.score() : row.loss()).std())
                 .toArray();
         double[] xs = x.stream().mapToDouble(Double::doubleValue).toArray();
         double[] ys = rows.stream().mapToDouble(this::quality).toArray();
@@ -110,8 +109,7 @@ final class ComparePlots {
 
     private static Map<String, List<CompareRow>> byMethod(List<CompareRow> rows) {
         Map<String, List<CompareRow>> byMethod = new LinkedHashMap<>();
-        rows.forEach(row -> byMethod
-                .computeIfAbsent(row.method(), method -> new ArrayList<>())
+        rows.forEach(row -> byMethod.computeIfAbsent(row.method(), method -> new ArrayList<>())
                 .add(row));
         return byMethod;
     }
@@ -155,8 +153,7 @@ final class ComparePlots {
     }
 
     private static void curve(XYChart chart, String name, List<Double> losses, Color colour) {
-        double[] steps =
-                IntStream.range(0, losses.size()).asDoubleStream().toArray();
+        double[] steps = IntStream.range(0, losses.size()).asDoubleStream().toArray();
         chart.addSeries(
                         name,
                         steps,

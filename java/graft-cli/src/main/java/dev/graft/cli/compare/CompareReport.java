@@ -72,7 +72,8 @@ final class CompareReport {
                 .append(escape(result.command()))
                 .append("</code> in ")
                 .append(Units.duration(result.seconds()))
-                .append(" minutes. Every figure was measured in that run; memory is what the run allocates.</p></footer>\n")
+                .append(
+                        " minutes. Every figure was measured in that run; memory is what the run allocates.</p></footer>\n")
                 .append("</main>\n</body>\n</html>\n");
         return html.toString();
     }

@@ -52,14 +52,16 @@ public record CompareRequest(
 
         /** The user's own. */
         record Own(
-                Path model, Path data, Path evalData, @Nullable Path baseData) implements Source {}
+                Path model,
+                Path data,
+                Path evalData,
+                @Nullable Path baseData) implements Source {}
 
         static Source generated(String task) {
             return new Generated(task);
         }
 
-        static Source own(
-                Path model, @Nullable Path data, @Nullable Path evalData, @Nullable Path baseData) {
+        static Source own(Path model, @Nullable Path data, @Nullable Path evalData, @Nullable Path baseData) {
             return new Own(model, Objects.requireNonNull(data), Objects.requireNonNull(evalData), baseData);
         }
     }
@@ -68,8 +70,9 @@ public record CompareRequest(
         if (wanted != null) {
             wanted.forEach(method -> requireKnown("--methods", method));
             if (wanted.contains(META) && source instanceof Source.Own) {
-                throw new InputException("--methods " + META + ": a start is learned from many tasks, of which your rows are"
-                        + " one; leave it out, or see graft meta-train --tasks");
+                throw new InputException(
+                        "--methods " + META + ": a start is learned from many tasks, of which your rows are"
+                                + " one; leave it out, or see graft meta-train --tasks");
             }
         }
         learningRates.keySet().forEach(method -> requireKnown("--lrs", method));

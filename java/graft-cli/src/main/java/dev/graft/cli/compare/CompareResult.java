@@ -93,7 +93,8 @@ public record CompareResult(
         }
         List<String> lines = new ArrayList<>(table.lines());
         lines.add("");
-        claims.forEach(claim -> lines.add((claim.holds() ? "  holds    " : "  does not ") + claim.text() + ": " + claim.figure()));
+        claims.forEach(claim ->
+                lines.add((claim.holds() ? "  holds    " : "  does not ") + claim.text() + ": " + claim.figure()));
         return lines;
     }
 

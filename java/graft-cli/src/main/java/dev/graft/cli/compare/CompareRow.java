@@ -68,7 +68,10 @@ public record CompareRow(
      * @param separateRatio to the base, the median of pairs measured in turn; mergedRatio likewise
      */
     public record TokenMs(
-            double separate, @Nullable Double merged, double separateRatio, @Nullable Double mergedRatio) {}
+            double separate,
+            @Nullable Double merged,
+            double separateRatio,
+            @Nullable Double mergedRatio) {}
 
     /** Such as {@code lora r8}. */
     String label() {
@@ -111,9 +114,7 @@ public record CompareRow(
             cells.add(
                     value.isNull()
                             ? ""
-                            : value.isDouble()
-                                    ? String.format(Locale.ROOT, "%.6g", value.asDouble())
-                                    : value.asText());
+                            : value.isDouble() ? String.format(Locale.ROOT, "%.6g", value.asDouble()) : value.asText());
         }
         return String.join(",", cells);
     }

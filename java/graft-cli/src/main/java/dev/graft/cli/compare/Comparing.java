@@ -88,8 +88,7 @@ public final class Comparing {
             String reason = "--task " + task.kind().label() + "/" + task.seed()
                     + " is one of those that starts are learned from";
             if (request.wanted() != null) {
-                throw new InputException(
-                        reason + "; name another, or leave out --methods " + CompareRequest.META);
+                throw new InputException(reason + "; name another, or leave out --methods " + CompareRequest.META);
             }
             console.note(reason + ": " + CompareRequest.META + " is left out");
             return null;
@@ -114,8 +113,8 @@ public final class Comparing {
         try {
             return FewShotTask.of(kind, Long.parseLong(seed));
         } catch (NumberFormatException e) {
-            throw new InputException("--task " + name + ": '" + seed + "' is no number; name a kind and one of its tasks,"
-                    + " such as " + kind.label() + "/3");
+            throw new InputException("--task " + name + ": '" + seed
+                    + "' is no number; name a kind and one of its tasks," + " such as " + kind.label() + "/3");
         }
     }
 
@@ -158,8 +157,8 @@ public final class Comparing {
             Method.Lora lora = lora(config, middleRank(), false);
             start = startLearning.learn(lora, request.quick() ? QUICK_PLAIN_STEPS : PLAIN_STEPS, adapter);
             PeftAdapter learned = PeftAdapter.read(adapter);
-            contestants.add(new Contestant(
-                    CompareRequest.META, lora, learned, request.learningRate(CompareRequest.META)));
+            contestants.add(
+                    new Contestant(CompareRequest.META, lora, learned, request.learningRate(CompareRequest.META)));
         }
         List<CompareRow> rows = new ArrayList<>();
         rows.add(comparison.base());
@@ -175,8 +174,7 @@ public final class Comparing {
         return new CompareResult(
                 task.name(),
                 command,
-                engine.description() + ", "
-                        + Units.counted(Runtime.getRuntime().availableProcessors(), "processor"),
+                engine.description() + ", " + Units.counted(Runtime.getRuntime().availableProcessors(), "processor"),
                 LocalDate.now().toString(),
                 (System.nanoTime() - begin) / 1e9,
                 request.seeds(),
@@ -193,8 +191,7 @@ public final class Comparing {
             switch (method) {
                 case CompareRequest.LORA ->
                     request.ranks().forEach(rank -> contestants.add(contestant(method, lora(config, rank, false))));
-                case CompareRequest.DORA ->
-                    contestants.add(contestant(method, lora(config, middleRank(), true)));
+                case CompareRequest.DORA -> contestants.add(contestant(method, lora(config, middleRank(), true)));
                 case CompareRequest.FULL -> contestants.add(contestant(method, new Method.Full()));
                 case CompareRequest.ADAPTER -> contestants.add(contestant(method, bottlenecks(config)));
                 default -> {} // what starts from a learned adapter comes when that is learned

@@ -128,7 +128,8 @@ final class Comparison {
             List<Run> runs = new ArrayList<>();
             for (int seed = 0; seed < settings.seeds(); seed++) {
                 List<Example> support = task.support(shots, seed);
-                try (OpenTrainable open = OpenTrainable.open(request(contestant, shots, seed), engine, precision, true)) {
+                try (OpenTrainable open =
+                        OpenTrainable.open(request(contestant, shots, seed), engine, precision, true)) {
                     runs.add(train(open, support, contestant, shots, seed));
                     if (tokenMs == null) { // it does not depend on what was learnt
                         Path saved = scratch.resolve(contestant.label().replace(' ', '-'));
@@ -168,7 +169,8 @@ final class Comparison {
      */
     private Claim alpha(Contestant contestant) {
         Method.Lora lora = (Method.Lora) contestant.method();
-        LoraConfig doubled = lora.config().withRank(lora.config().rank(), 2 * lora.config().alpha());
+        LoraConfig doubled =
+                lora.config().withRank(lora.config().rank(), 2 * lora.config().alpha());
         Contestant alpha = new Contestant(
                 "alpha x 2",
                 new Method.Lora(doubled, TargetMatcher.match(doubled, Decoder.linearModules(config))),
@@ -212,7 +214,9 @@ final class Comparison {
 
     private String line(CompareRow row) {
         return row.label() + ", " + Units.counted(row.shots(), "shot") + ": "
-                + (Double.isNaN(row.score().mean()) ? "" : Units.fixed(row.score().mean(), 1) + " % right, ")
+                + (Double.isNaN(row.score().mean())
+                        ? ""
+                        : Units.fixed(row.score().mean(), 1) + " % right, ")
                 + "held-out loss " + Units.fixed(row.loss().mean(), 3);
     }
 
@@ -252,8 +256,7 @@ final class Comparison {
                         stepMs.stream().mapToDouble(Double::doubleValue).toArray()));
     }
 
-    private CompareRow row(
-            Contestant contestant, int shots, List<Run> runs, long bytes, CompareRow.TokenMs tokenMs) {
+    private CompareRow row(Contestant contestant, int shots, List<Run> runs, long bytes, CompareRow.TokenMs tokenMs) {
         long trainable = contestant.method().trainableCount(config);
         return new CompareRow(
                 contestant.name(),
@@ -273,8 +276,7 @@ final class Comparison {
 
     /** What training takes: the plan's bytes are those that are allocated, which tests hold it to. */
     private long peakBytes(Contestant contestant, int shots) {
-        TrainingSize size =
-                TrainingSize.of(task.support(shots, 0), null, Math.min(shots, settings.batchSize()));
+        TrainingSize size = TrainingSize.of(task.support(shots, 0), null, Math.min(shots, settings.batchSize()));
         try (Checkpoint checkpoint = Checkpoint.open(modelFolder)) {
             return TrainingPlan.of(engine, checkpoint, config, precision, contestant.method(), size)
                     .total()

@@ -12,8 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param start the adapter that it starts from; null for a new one
  * @param learningRate of its runs
  */
-record Contestant(
-        String name, Method method, @Nullable PeftAdapter start, double learningRate) {
+record Contestant(String name, Method method, @Nullable PeftAdapter start, double learningRate) {
     @Nullable
     Integer rank() {
         return method instanceof Method.Lora lora ? (Integer) lora.config().rank() : null;
