@@ -99,10 +99,7 @@ public final class LoraAdapter {
         for (SavableWeight weight : config.modulesToSave().select(weights)) {
             SavedWeight original = weight.tiedTo() == null ? null : saved.get(weight.tiedTo());
             saved.put(
-                    weight.name(),
-                    new SavedWeight(
-                            weight,
-                            original == null ? place(layout, weight) : original.slot()));
+                    weight.name(), new SavedWeight(weight, original == null ? place(layout, weight) : original.slot()));
         }
         requireApart(modules, saved);
         RowNorms norms = new RowNorms(config.useDora() ? modules.values() : List.of(), allocator);

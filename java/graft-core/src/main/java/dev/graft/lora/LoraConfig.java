@@ -55,8 +55,9 @@ public record LoraConfig(
         });
         boolean hasPatterns = !rankPattern.isEmpty() || !alphaPattern.isEmpty();
         if (init.changesBase() && useDora) {
-            throw new InputException("--init " + init + " with --dora: no plain adapter does the same as what such a run saves, so"
-                    + " that other tools could not load it; leave one of them out");
+            throw new InputException(
+                    "--init " + init + " with --dora: no plain adapter does the same as what such a run saves, so"
+                            + " that other tools could not load it; leave one of them out");
         }
         if (init.changesBase() && rsLora && hasPatterns) {
             throw new InputException("--init " + init + " with --rslora and --rank-pattern or --alpha-pattern: such an "

@@ -219,20 +219,13 @@ public record PeftAdapter(
             for (LoraModule module : adapter.modules()) {
                 LowRankFactors factors = adapter.saved(engine, module);
                 LinearModule layer = module.module();
+                entries.add(
+                        entry(arena, layer.name() + A, List.of((long) factors.rank(), (long) layer.in()), factors.a()));
                 entries.add(entry(
-                        arena,
-                        layer.name() + A,
-                        List.of((long) factors.rank(), (long) layer.in()),
-                        factors.a()));
-                entries.add(entry(
-                        arena,
-                        layer.name() + B,
-                        List.of((long) layer.out(), (long) factors.rank()),
-                        factors.b()));
+                        arena, layer.name() + B, List.of((long) layer.out(), (long) factors.rank()), factors.b()));
                 if (module.magnitude() != null) {
                     float[] lengths = engine.download(adapter.parameters().value(module.magnitude()));
-                    entries.add(entry(
-                            arena, module.magnitude().name(), List.of((long) lengths.length), lengths));
+                    entries.add(entry(arena, module.magnitude().name(), List.of((long) lengths.length), lengths));
                 }
             }
             for (SavedWeight saved : adapter.savedWeights()) { // a tied one under both its names

@@ -11,8 +11,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param residual frozen weights without what the adapter took over; null where it took nothing
  */
-record AdaptedWeights(
-        WeightSource base, @Nullable FrozenWeights residual, LoraAdapter adapter) implements WeightSource {
+record AdaptedWeights(WeightSource base, @Nullable FrozenWeights residual, LoraAdapter adapter)
+        implements WeightSource {
     @Override
     public Weight weight(String name) {
         SavedWeight saved = adapter.savedWeight(name);

@@ -48,7 +48,6 @@ record DecoderLayer(
                 afterMlp);
     }
 
-
     /** The linear layers, in the order of the computation. */
     List<Linear> linears() {
         return List.of(query, key, value, output, gate, up, down);
