@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a prototype, struct or constant of this file does. */
-#define GRAFT_ABI_VERSION 1
+#define GRAFT_ABI_VERSION 3
 
 enum { GRAFT_OK = 0, GRAFT_INVALID_ARGUMENT = 1, GRAFT_SCRATCH_TOO_SMALL = 2, GRAFT_CUDA_ERROR = 3 };
 
@@ -76,6 +76,31 @@ GRAFT_API int32_t graft_scatter_add_rows(void *stream, int32_t y_dtype, const vo
 /* sums[cols] (F32) += sum over rows of x[rows, cols]: a bias gradient. */
 GRAFT_API int32_t graft_add_column_sums(void *stream, int32_t dtype, const void *x, int64_t x_pitch, int64_t rows, int64_t cols,
                                         float *sums, void *scratch, int64_t scratch_bytes);
+
+/* ---- what DoRA does around linear layers (rescale.cu, dropout.cu); magnitude and norms F32 [cols] */
+
+/* norms F32 [rows] = sqrt(sum over k of (weight[i, k] + scale * sum over j of b[i, j] a[j, k])^2); weight [rows, cols] of dtype,
+ * a [rank, cols] and b [rows, rank] F32. */
+GRAFT_API int32_t graft_row_norms(void *stream, int32_t dtype, const void *weight, int64_t weight_pitch, const float *a, int64_t a_pitch,
+                                  const float *b, int64_t b_pitch, int64_t rank, float scale, float *norms, int64_t rows, int64_t cols);
+
+/* y[rows, cols] = z * magnitude / norms + bias[cols] + residual; a null bias or residual is 0, a null magnitude (then norms is null
+ * too) makes the factor 1; it is 0 where norms is. bias_dtype is dtype, or BF16 where dtype is F32. y may be z or residual. */
+GRAFT_API int32_t graft_rescale_forward(void *stream, int32_t dtype, const void *z, int64_t z_pitch, const float *magnitude,
+                                        const float *norms, const void *bias, int32_t bias_dtype, const void *residual,
+                                        int64_t residual_pitch, void *y, int64_t y_pitch, int64_t rows, int64_t cols);
+
+/* dz = dy * magnitude / norms; magnitude_gradient F32 [cols] += sum over rows of dy * z / norms; 0 where norms is. z_dtype is dtype, or
+ * F32 where dtype is BF16. dz may be dy, and z where that has the same dtype. */
+GRAFT_API int32_t graft_rescale_backward(void *stream, int32_t dtype, const void *dy, int64_t dy_pitch, int32_t z_dtype, const void *z,
+                                         int64_t z_pitch, const float *magnitude, const float *norms, void *dz, int64_t dz_pitch,
+                                         float *magnitude_gradient, int64_t rows, int64_t cols, void *scratch, int64_t scratch_bytes);
+
+/* y (= or, with accumulate, +=) dropout(x), or with complement x - dropout(x); seed, step, dropout_stream, threshold and scale as in
+ * graft_lora_term, rows counted from x's first. y may be x without accumulate. */
+GRAFT_API int32_t graft_dropout(void *stream, int32_t dtype, const void *x, int64_t x_pitch, int64_t seed, int32_t step,
+                                int32_t dropout_stream, int32_t threshold, float scale, int32_t complement, int32_t accumulate, void *y,
+                                int64_t y_pitch, int64_t rows, int64_t cols);
 
 /* ---- RMSNorm (rms_norm.cu) */
 
@@ -137,6 +162,20 @@ GRAFT_API int32_t graft_swiglu_forward(void *stream, int32_t dtype, const void *
 GRAFT_API int32_t graft_swiglu_backward(void *stream, int32_t dtype, const void *dy, int64_t dy_pitch, const void *gate,
                                         int64_t gate_pitch, const void *up, int64_t up_pitch, void *d_gate, int64_t d_gate_pitch,
                                         void *d_up, int64_t d_up_pitch, int64_t rows, int64_t cols);
+
+/* ---- elementwise (gelu.cu, add.cu) */
+
+/* y = x P(x), P(x) = (1 + erf(x / sqrt(2))) / 2. */
+GRAFT_API int32_t graft_gelu_forward(void *stream, int32_t dtype, const void *x, int64_t x_pitch, void *y, int64_t y_pitch, int64_t rows,
+                                     int64_t cols);
+
+/* dx = dy (P(x) + x p(x)), p(x) = e^(-x^2 / 2) / sqrt(2 pi). dx may be x. */
+GRAFT_API int32_t graft_gelu_backward(void *stream, int32_t dtype, const void *dy, int64_t dy_pitch, const void *x, int64_t x_pitch,
+                                      void *dx, int64_t dx_pitch, int64_t rows, int64_t cols);
+
+/* y = a + b, rounded once; b of `dtype` or F32. y may be a, or b where it is of `dtype`. */
+GRAFT_API int32_t graft_add(void *stream, int32_t dtype, const void *a, int64_t a_pitch, int32_t b_dtype, const void *b, int64_t b_pitch,
+                            void *y, int64_t y_pitch, int64_t rows, int64_t cols);
 
 /* ---- loss (cross_entropy.cu) */
 

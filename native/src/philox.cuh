@@ -16,10 +16,12 @@ struct Dropout {
 
     Dropout() = default;
 
+    Dropout(int64_t seed, int32_t step, int32_t stream, int32_t threshold)
+        : key0(static_cast<uint32_t>(seed)), key1(static_cast<uint32_t>(static_cast<uint64_t>(seed) >> 32)),
+          step(static_cast<uint32_t>(step)), stream(static_cast<uint32_t>(stream)), threshold(static_cast<uint32_t>(threshold)) {}
+
     explicit Dropout(const graft_lora_term &term)
-        : key0(static_cast<uint32_t>(term.dropout_seed)), key1(static_cast<uint32_t>(static_cast<uint64_t>(term.dropout_seed) >> 32)),
-          step(static_cast<uint32_t>(term.dropout_step)), stream(static_cast<uint32_t>(term.dropout_stream)),
-          threshold(static_cast<uint32_t>(term.dropout_threshold)) {}
+        : Dropout(term.dropout_seed, term.dropout_step, term.dropout_stream, term.dropout_threshold) {}
 
     bool operator==(const Dropout &other) const {
         return threshold == other.threshold && (threshold == 0 || (key0 == other.key0 && key1 == other.key1 && step == other.step &&

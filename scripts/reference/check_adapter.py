@@ -74,7 +74,7 @@ def main():
     base = load_base(args.model)
     base_loss = eval_loss(base, rows, args.batch_size) if rows else None
     adapted = PeftModel.from_pretrained(base, args.adapter).eval()
-    trained = sum(p.numel() for n, p in adapted.named_parameters() if "lora_" in n)
+    trained = sum(p.numel() for n, p in adapted.named_parameters() if "lora_" in n or "modules_to_save" in n)
     print(f"adapter: {trained} parameters, all tensors loaded")
     prompt = prompt_ids(args, rows)
     tokens, _margin = greedy(adapted, prompt, args.max_new_tokens)

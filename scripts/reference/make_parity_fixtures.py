@@ -107,20 +107,36 @@ def make_rows(case, generator):
 
 
 def adapt(model, lora, generator):
-    """Wraps the model by PEFT and gives B non-zero values, so that A has gradients from the first step."""
+    """Wraps the model by PEFT and gives B non-zero values, so that A has gradients from the first step.
+
+    DoRA's magnitudes, which start as the lengths of W0's rows, and modules to save move a little away from what the base has, so
+    that a reader who takes those shows.
+    """
     model.name_or_path = "model"  # becomes base_model_name_or_path: relative to the case's folder
     adapted = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **lora))
     for name, parameter in adapted.named_parameters():
         if "lora_" in name:
             noise = torch.randn(parameter.shape, generator=generator)
             with torch.no_grad():
-                parameter.copy_(0.05 * noise if "lora_B" in name else noise * parameter.shape[1] ** -0.5)
+                if "lora_magnitude" in name:
+                    parameter.mul_(1 + 0.1 * noise)
+                else:
+                    parameter.copy_(0.05 * noise if "lora_B" in name else noise * parameter.shape[1] ** -0.5)
+        elif parameter.requires_grad:
+            with torch.no_grad():
+                parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
     return adapted
 
 
-def save_adapter(adapted, folder):
+def take_over(model, lora):
+    """Wraps the model by PEFT, which takes A and B out of the model's own weights."""
+    model.name_or_path = "model"
+    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, **lora))
+
+
+def save_adapter(adapted, folder, **how):
     with contextlib.chdir(folder.parent):  # where PEFT finds the base model by its relative name
-        adapted.save_pretrained(folder.name)
+        adapted.save_pretrained(folder.name, **how)
     (folder / "README.md").unlink()  # PEFT's model card template
 
 
@@ -129,9 +145,36 @@ def load_adapted(case_folder, adapter):
     return PeftModel.from_pretrained(base, case_folder / adapter, is_trainable=True)
 
 
+def load_start(case, folder):
+    """The model at the beginning of training."""
+    if case.changes_base:
+        return take_over(load_base(folder / "model"), case.lora)
+    return load_adapted(folder, "adapter_init")
+
+
+def save_start(case, folder, base, generator):
+    if not case.changes_base:
+        save_adapter(adapt(base, case.lora, generator), folder / "adapter_init")
+        return
+    # PEFT's documentation: the start of an adapter that is to be converted is saved as one that takes nothing over
+    started = take_over(base, case.lora)
+    started.peft_config["default"].init_lora_weights = True
+    save_adapter(started, folder / "adapter_init")
+
+
+def save_final(case, folder, adapted):
+    """What took over a part of the base becomes plain LoRA of twice the rank, by PEFT's conversion."""
+    start = {"path_initial_model_for_weight_conversion": str(folder / "adapter_init")} if case.changes_base else {}
+    save_adapter(adapted, folder / "adapter_final", **start)
+
+
 def file_name_of(parameter_name):
     """The name that a parameter has in adapter_model.safetensors."""
-    return parameter_name.replace(".default.", ".")
+    return (
+        parameter_name.replace(".lora_magnitude_vector.default.weight", ".lora_magnitude_vector")
+        .replace(".modules_to_save.default.", ".")
+        .replace(".default.", ".")
+    )
 
 
 def adapter_tensors(adapted):
@@ -154,10 +197,10 @@ def check_greedy(case, tokens, margin):
         raise SystemExit(f"{case.name}: greedy tokens {tokens}, margin {margin:.4f}: choose another seed")
 
 
-def rounding_spread(case_folder, rows, flags, metrics, final):
+def rounding_spread(case, folder, rows, metrics, final):
     """How far the results move when the same run sums its rows in another order: a floor for tolerances."""
-    other = load_adapted(case_folder, "adapter_init")
-    other_metrics = train(other, rows, flags, row_by_row=True)
+    other = load_start(case, folder)
+    other_metrics = train(other, rows, case.flags, row_by_row=True)
     tensors = adapter_tensors(other)
     return {
         "max_loss_difference": max(abs(a["loss"] - b["loss"]) for a, b in zip(metrics, other_metrics)),
@@ -175,9 +218,9 @@ def compact_json(value):
     return re.sub(r"(?<=\n    )\{[^\[\]{}]*\}", lambda m: re.sub(r"\s+", " ", m[0]), text)
 
 
-def train_and_save(folder, rows, flags):
-    """Trains adapter_init, writes adapter_final and the gradients of step 1; returns the metrics and the gradients."""
-    adapted = load_adapted(folder, "adapter_init")
+def train_and_save(case, folder, rows):
+    """Trains, writes adapter_final and the gradients of step 1; returns the metrics, these gradients and A and B."""
+    adapted = load_start(case, folder)
     gradients = {}
 
     def keep_first_gradients(step):
@@ -186,10 +229,11 @@ def train_and_save(folder, rows, flags):
                 if parameter.requires_grad:
                     gradients[file_name_of(name)] = parameter.grad.detach().clone()
 
-    metrics = train(adapted, rows, flags, after_backward=keep_first_gradients)
-    save_adapter(adapted, folder / "adapter_final")
+    metrics = train(adapted, rows, case.flags, after_backward=keep_first_gradients)
+    trained = adapter_tensors(adapted)
+    save_final(case, folder, adapted)
     save_file(gradients, folder / "gradients_step1.safetensors", metadata={"format": "pt"})
-    return metrics, gradients
+    return metrics, gradients, trained
 
 
 def logits_and_tokens(case, model, ids):
@@ -219,7 +263,7 @@ def make_case(case):
     folder = PARITY / case.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    flags, batch_size = case.flags, case.flags["batch_size"]
+    batch_size = case.flags["batch_size"]
     generator = torch.Generator().manual_seed(1000 + case.seed)
     torch.manual_seed(case.seed)
 
@@ -230,12 +274,12 @@ def make_case(case):
 
     base = load_base(folder / "model")
     base_loss = eval_loss(base, rows, batch_size)
-    save_adapter(adapt(base, case.lora, generator), folder / "adapter_init")
-    init_loss = eval_loss(load_adapted(folder, "adapter_init"), rows, batch_size)
-    metrics, gradients = train_and_save(folder, rows, flags)
+    save_start(case, folder, base, generator)
+    start = load_start(case, folder)
+    modules = lora_modules(start)
+    metrics, gradients, trained = train_and_save(case, folder, rows)
 
     final = load_adapted(folder, "adapter_final").eval()
-    modules = lora_modules(final)
     expected = {
         "about": case.about,
         "versions": {
@@ -243,21 +287,27 @@ def make_case(case):
             "transformers": transformers.__version__,
             "peft": peft.__version__,
         },
-        "train": {**flags, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
-        "trainable_parameters": sum(p.numel() for p in final.parameters() if p.requires_grad),
+        **({"init_lora_weights": case.lora["init_lora_weights"]} if case.changes_base else {}),
+        "train": {**case.flags, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+        "trainable_parameters": sum(p.numel() for p in start.parameters() if p.requires_grad),
         "matched_modules": list(modules),
         "module_ranks": {name: lora["rank"] for name, lora in modules.items()},
         "module_scalings": {name: lora["scaling"] for name, lora in modules.items()},
         "target_tokens": target_count(rows),
         "base_eval_loss": base_loss,
-        "init_eval_loss": init_loss,
+        "init_eval_loss": eval_loss(start, rows, batch_size),
         "steps": metrics,
         "step1_gradient_norms": {name: gradients[name].norm().item() for name in sorted(gradients)},
         "final_eval_loss": eval_loss(final, rows, batch_size),
         **logits_and_tokens(case, final, rows[0]["input_ids"]),
-        "rounding_spread": rounding_spread(folder, rows, flags, metrics, adapter_tensors(final)),
+        "rounding_spread": rounding_spread(case, folder, rows, metrics, trained),
     }
-    expected["merged_eval_loss"] = eval_loss(final.merge_and_unload(), rows, batch_size)
+    saved = [name.removeprefix("base_model.model.") for name in gradients if ".lora_" not in name]
+    if saved:
+        expected["saved_weights"] = saved
+    merged = final.merge_and_unload()
+    if merged.config.tie_word_embeddings == case.config.tie_word_embeddings:
+        expected["merged_eval_loss"] = eval_loss(merged, rows, batch_size)
     (folder / "expected.json").write_text(compact_json(expected) + "\n")
     report(folder, expected)
 

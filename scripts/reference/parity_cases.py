@@ -36,6 +36,11 @@ class Case:
     def flags(self):
         return {**TRAIN_DEFAULTS, **self.train}
 
+    @property
+    def changes_base(self):
+        """Whether A and B start by taking over a part of the base's weights."""
+        return "init_lora_weights" in self.lora
+
 
 SIZES = dict(
     vocab_size=101,
@@ -51,6 +56,8 @@ SIZES = dict(
     eos_token_id=2,
     rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
 )
+
+SMALL = dict(vocab_size=43, hidden_size=16, intermediate_size=28)
 
 LLAMA3_ROPE = {
     # Head dimension 12: wavelengths 6, 18, 50, 140, ... one below 8 (kept), one between (blended), the rest above 32.
@@ -78,6 +85,8 @@ def qwen2(**changes):
 def qwen3(**changes):
     return Qwen3Config(**{**SIZES, **changes})
 
+
+SMALL = dict(vocab_size=61, hidden_size=24, intermediate_size=40, num_hidden_layers=1)
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -231,6 +240,99 @@ CASES = [
         llama(),
         dict(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj", "lm_head"]),
     ),
+    Case(
+        "saved_embeddings",
+        "modules_to_save: embedding and output head of an untied model are trained whole beside LoRA on q and v",
+        llama(**SMALL),
+        dict(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj"], modules_to_save=["embed_tokens", "lm_head"]),
+        dict(weight_decay=0.05),
+    ),
+    Case(
+        "saved_norms",
+        "modules_to_save norm: every module whose name ends in it, those of Qwen3's queries and keys too",
+        qwen3(**SMALL, head_dim=10),
+        dict(r=3, lora_alpha=6, target_modules=["gate_proj", "o_proj"], modules_to_save=["norm"]),
+        seed=1,
+    ),
+    Case(
+        "saved_tied",
+        "modules_to_save lm_head of a tied model with ensure_weight_tying: one weight, stored under both names; "
+        "all-linear leaves the saved k_proj, which has a bias, to be trained whole",
+        qwen2(**SMALL, tie_word_embeddings=True),
+        dict(
+            r=3,
+            lora_alpha=6,
+            target_modules="all-linear",
+            modules_to_save=["lm_head", "k_proj"],
+            ensure_weight_tying=True,
+        ),
+    ),
+    Case(
+        "saved_apart",
+        "modules_to_save embed_tokens of a tied model: the head stays what the embedding was",
+        qwen2(**SMALL, tie_word_embeddings=True),
+        dict(r=3, lora_alpha=6, target_modules=["down_proj"], modules_to_save=["embed_tokens"]),
+    ),
+    Case(
+        "dora",
+        "DoRA on layers of all kinds and on lm_head of an untied model",
+        llama(),
+        dict(
+            r=4,
+            lora_alpha=8,
+            use_dora=True,
+            target_modules=["q_proj", "v_proj", "o_proj", "up_proj", "down_proj", "lm_head"],
+        ),
+        dict(schedule="cosine"),
+    ),
+    Case(
+        "dora_qwen2",
+        "DoRA with rsLoRA and a rank pattern on Qwen2, whose q, k and v have biases; accumulation, weight decay",
+        qwen2(hidden_size=48, num_attention_heads=6, vocab_size=113, tie_word_embeddings=True),
+        dict(
+            r=4,
+            lora_alpha=4,
+            use_dora=True,
+            use_rslora=True,
+            target_modules=[*ATTENTION, "gate_proj"],
+            rank_pattern={"v_proj": 2},
+        ),
+        dict(batch_size=2, grad_accum=2, weight_decay=0.05),
+        seed=3,
+    ),
+    Case(
+        "lora_pissa",
+        "PiSSA: A and B start as the leading singular parts of the base's weights; rank and alpha patterns",
+        llama(**SMALL),
+        dict(
+            r=3,
+            lora_alpha=5,
+            init_lora_weights="pissa",
+            target_modules="all-linear",
+            rank_pattern={"v_proj": 2},
+            alpha_pattern={"up_proj": 4},
+        ),
+        seed=1,
+    ),
+    Case(
+        "lora_olora",
+        "OLoRA: A and B start as the first rows of R and columns of Q of the base's weights; rsLoRA; adapted head",
+        llama(**SMALL),
+        dict(
+            r=3,
+            lora_alpha=2,
+            use_rslora=True,
+            init_lora_weights="olora",
+            target_modules=["q_proj", "k_proj", "down_proj", "up_proj", "lm_head"],
+        ),
+    ),
+    Case(
+        "lora_plus",
+        "LoRA+: B's learning rate is 8 times A's; cosine with warm-up, weight decay, clipping",
+        llama(**SMALL),
+        dict(r=3, lora_alpha=6, target_modules="all-linear"),
+        dict(lr=2e-3, lora_plus_ratio=8.0, schedule="cosine", warmup_steps=2, weight_decay=0.1, clip_norm=0.5),
+    ),
 ]
 
 PEFT_FILES = {
@@ -241,6 +343,13 @@ PEFT_FILES = {
         task_type="CAUSAL_LM", r=16, lora_alpha=32, init_lora_weights="gaussian", target_modules=ATTENTION
     ),
     "all_linear": dict(task_type="CAUSAL_LM", r=2, target_modules="all-linear"),
+    "saved": dict(
+        task_type="CAUSAL_LM",
+        r=2,
+        target_modules=["q_proj", "v_proj"],
+        modules_to_save=["model.norm", "layers.1.self_attn.v_proj"],
+    ),
+    "dora": dict(task_type="CAUSAL_LM", r=2, use_dora=True, target_modules=["q_proj", "v_proj"]),
     "patterns": dict(
         task_type="CAUSAL_LM",
         r=4,

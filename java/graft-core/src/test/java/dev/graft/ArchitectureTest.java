@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Packages point one way: tensor ← engine ← nn ← lora ← model ← train ← meta, with io and data beside them. */
+/** Packages point one way: tensor ← engine ← nn ← lora ← model ← train ← meta, with bottleneck beside lora, io and data beside them all. */
 class ArchitectureTest {
     private static final JavaClasses CLASSES =
             new ClassFileImporter(List.of(new ImportOption.DoNotIncludeTests())).importPackages("dev.graft");
@@ -31,8 +31,9 @@ class ArchitectureTest {
         "data, common io",
         "nn, common tensor engine",
         "lora, common tensor engine nn io",
-        "model, common tensor engine nn lora io",
-        "train, common tensor engine nn lora model io data",
+        "bottleneck, common tensor engine nn io",
+        "model, common tensor engine nn lora bottleneck io",
+        "train, common tensor engine nn lora bottleneck model io data",
         "meta, common tensor engine nn lora model io data train",
     })
     void packagesPointOneWay(String name, String allowed) {
@@ -56,7 +57,7 @@ class ArchitectureTest {
                         .map(type -> type.getPackageName().split("\\.")[2])
                         .distinct())
                 .containsExactlyInAnyOrder(
-                        "common", "tensor", "engine", "io", "data", "nn", "lora", "model", "train", "meta");
+                        "common", "tensor", "engine", "io", "data", "nn", "lora", "bottleneck", "model", "train", "meta");
     }
 
     @Test

@@ -67,6 +67,9 @@ final class BenchTrainCommand extends BaseCommand {
     @Option(names = "--rank", paramLabel = "R", description = "Rank of A and B (default: 16).")
     private int rank = 16;
 
+    @Option(names = "--dora", description = "Measure DoRA instead of LoRA.")
+    private boolean dora;
+
     @Option(names = "--steps", paramLabel = "N", description = "Steps measured (default: 10).")
     private int steps = 10;
 
@@ -112,7 +115,8 @@ final class BenchTrainCommand extends BaseCommand {
     @Override
     int run() {
         DecoderConfig config = KnownShape.of(shape).config();
-        LoraConfig lora = LoraConfig.builder().rank(rank).alpha(2.0 * rank).build();
+        LoraConfig lora =
+                LoraConfig.builder().rank(rank).alpha(2.0 * rank).dora(dora).build();
         requireAtLeast("--batch", batch, 1);
         requireAtLeast("--seq", seq, 2);
         requireAtLeast("--steps", steps, 1);
@@ -206,6 +210,7 @@ final class BenchTrainCommand extends BaseCommand {
             json.put("batch", batch);
             json.put("seq", seq);
             json.put("rank", rank);
+            json.put("dora", dora);
             json.put("adapters", adapters);
             json.put("steps", steps);
             json.put("precision", compute);
@@ -227,6 +232,7 @@ final class BenchTrainCommand extends BaseCommand {
                 .row(
                         "run",
                         shape + ", " + compute + ", batch " + batch + " x " + seq + ", rank " + rank
+                                + (dora ? ", DoRA" : "")
                                 + (adapters > 1 ? ", " + adapters + " adapters" : "") + ", median of "
                                 + Units.counted(steps, "step"))
                 .lines()

@@ -40,7 +40,7 @@ final class EvalCommand extends BaseCommand {
             description = "The base model, a Hugging Face folder.")
     private Path model = Path.of("");
 
-    @Option(names = "--adapter", paramLabel = "DIR", description = "A PEFT LoRA adapter on it.")
+    @Option(names = "--adapter", paramLabel = "DIR", description = "An adapter on it: LoRA or bottleneck modules.")
     private @Nullable Path adapter;
 
     @Option(names = "--data", paramLabel = "FILE", required = true, description = "Rows to evaluate on, JSON lines.")

@@ -60,6 +60,7 @@ final class GraftCommand implements Callable<Integer> {
         root.addSubcommand(new QuickstartCommand(console))
                 .addSubcommand(new TrainCommand(console))
                 .addSubcommand(new SweepCommand(console))
+                .addSubcommand(new CompareCommand(console))
                 .addSubcommand(new MetaTrainCommand(console))
                 .addSubcommand(new EvalCommand(console))
                 .addSubcommand(new GenerateCommand(console))

@@ -1,13 +1,18 @@
 package dev.graft.cli;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.cli.console.Console;
 import dev.graft.cli.options.OutputOptions;
 import dev.graft.cli.run.AdapterFacts;
+import dev.graft.cli.run.BottleneckFacts;
 import dev.graft.cli.run.ModelFacts;
 import dev.graft.common.InputException;
 import dev.graft.lora.PeftAdapter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -48,22 +53,25 @@ final class InspectCommand extends BaseCommand {
         if (!Files.isDirectory(folder)) {
             throw new InputException(folder + ": no such folder; give a model folder or an adapter folder");
         }
-        if (isAdapter()) {
+        if (isAdapter() && BottleneckFile.isAt(folder)) {
+            BottleneckFacts facts = BottleneckFacts.read(folder, model);
+            show(facts::json, facts::lines);
+        } else if (isAdapter()) {
             AdapterFacts facts = AdapterFacts.read(folder, model);
-            if (output.isJson()) {
-                console().result(facts.json());
-            } else {
-                facts.lines().forEach(console()::result);
-            }
-            return EXIT_OK;
-        }
-        ModelFacts facts = ModelFacts.read(folder, fingerprint);
-        if (output.isJson()) {
-            console().result(facts.json());
+            show(facts::json, facts::lines);
         } else {
-            facts.lines().forEach(console()::result);
+            ModelFacts facts = ModelFacts.read(folder, fingerprint);
+            show(facts::json, facts::lines);
         }
         return EXIT_OK;
+    }
+
+    private void show(Supplier<ObjectNode> json, Supplier<List<String>> lines) {
+        if (output.isJson()) {
+            console().result(json.get());
+        } else {
+            lines.get().forEach(console()::result);
+        }
     }
 
     private boolean isAdapter() {

@@ -1,5 +1,6 @@
 package dev.graft.cli;
 
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.cli.console.Console;
 import dev.graft.cli.console.Table;
 import dev.graft.cli.console.Units;
@@ -7,14 +8,15 @@ import dev.graft.cli.options.EngineOptions;
 import dev.graft.cli.options.OutputOptions;
 import dev.graft.cli.run.MergeTarget;
 import dev.graft.cli.run.OpenModel;
+import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
 import dev.graft.io.Json;
+import dev.graft.model.LoraModel;
 import dev.graft.model.ModelMerger;
 import dev.graft.tensor.DType;
 import java.nio.file.Path;
-import java.util.Objects;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -52,11 +54,16 @@ final class MergeCommand extends BaseCommand {
 
     @Override
     int run() {
+        if (BottleneckFile.isAt(adapter)) {
+            throw new InputException(
+                    adapter + ": bottleneck modules cannot be merged: the GELU inside them has no place in "
+                            + "a weight of the base; use them with --adapter");
+        }
         MergeTarget target = MergeTarget.of(out, model);
         target.requireFree(force);
         try (Engine engine = engineOptions.open();
                 OpenModel opened = OpenModel.open(model, adapter, engine, storedPrecision(engine), force)) {
-            ModelMerger.Result result = ModelMerger.merge(Objects.requireNonNull(opened.adapted()), out);
+            ModelMerger.Result result = ModelMerger.merge((LoraModel) opened.model(), out);
             target.deleteOtherWeights(opened.base().checkpoint());
             report(result);
             return EXIT_OK;

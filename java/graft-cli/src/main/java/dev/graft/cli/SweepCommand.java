@@ -113,6 +113,10 @@ final class SweepCommand extends BaseCommand {
             throw new InputException("--at-once " + atOnce + ": must be at least 1");
         }
         Method.Lora lora = request.requireLora("sweep");
+        if (lora.config().init().changesBase()) {
+            throw new InputException("--init " + lora.config().init()
+                    + " changes the frozen weights, which the adapters of a sweep share; use gaussian or kaiming");
+        }
         List<SweepPoint> points = SweepPoint.grid(lora.config(), request.train(), ranks, alphas, learningRates);
         OutputFolder folder = OutputFolder.of(out, request.model());
         folder.requireFree(false, force);

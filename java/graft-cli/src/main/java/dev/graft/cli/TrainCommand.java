@@ -37,12 +37,13 @@ import picocli.CommandLine.Option;
 @Command(
         name = "train",
         customSynopsis = "graft train --model DIR --data FILE --out DIR [OPTION]...",
-        description = "Trains a LoRA adapter on a frozen base model, or all of the model.",
+        description = "Trains a LoRA adapter or bottleneck modules on a frozen base model, or all of the model.",
         footer = {
             "  graft train --model DIR --data rows.jsonl --out adapter",
             "  graft train --model DIR --data rows.jsonl --out adapter --rank 8 \\",
             "      --targets q_proj,v_proj --epochs 3 --save-every 100 \\",
             "      --eval-data held-out.jsonl --eval-every 50",
+            "  graft train --model DIR --data rows.jsonl --out modules --method adapter --bottleneck 32",
             "  graft train --model DIR --data rows.jsonl --out tuned --method full",
             "  graft train ... --resume    # the same command again, after Ctrl-C or a crash",
             "",
@@ -151,7 +152,7 @@ final class TrainCommand extends BaseCommand {
 
     private int train(OpenTrainable open, Dataset data, @Nullable Dataset evalData, TrainRequest request) {
         PretrainedModel base = verifyFrozen ? open.base() : null;
-        long frozenBefore = base == null ? 0 : base.residentFingerprint();
+        long frozenBefore = base == null ? 0 : open.frozenFingerprint();
         TrainProgress progress = new TrainProgress(console());
         Trainable model = open.model();
         try (Trainer trainer =
@@ -172,7 +173,7 @@ final class TrainCommand extends BaseCommand {
                 return Interrupts.EXIT_CODE;
             }
             model.save(out);
-            Boolean frozenIntact = base == null ? null : verifyFrozen(base, frozenBefore);
+            Boolean frozenIntact = base == null ? null : verifyFrozen(open, frozenBefore);
             TrainReport report = new TrainReport(request, progress, result, frozenIntact, out, open.weightsFile());
             if (output.isJson()) {
                 console().result(report.json());
@@ -197,8 +198,8 @@ final class TrainCommand extends BaseCommand {
         }
     }
 
-    private boolean verifyFrozen(PretrainedModel base, long before) {
-        long after = base.residentFingerprint();
+    private boolean verifyFrozen(OpenTrainable open, long before) {
+        long after = open.frozenFingerprint();
         String verdict = before == after ? "not one bit changed" : "THEY CHANGED, which is a bug in Graft";
         console()
                 .info("frozen weights: fingerprint " + HexFormat.of().toHexDigits(before) + " before, "

@@ -56,7 +56,12 @@ class BadInputTest {
                     --exclude v_prj       | did you mean 'v_proj'?
                     --rank-pattern zz=4   | 'zz' matches none
                     --rank-pattern q=x    | --rank-pattern
-                    --init zero           | use gaussian or kaiming
+                    --init zero           | use gaussian, kaiming, pissa
+                    --init pissa_niter_x  | use gaussian, kaiming, pissa
+                    --init pissa --rank 99| takes as many directions from model.layers.0.self_attn.q_proj
+                    --init olora --rslora --rank-pattern v_proj=4 | leave one of the three out
+                    --lora-plus-ratio 0   | --lora-plus-ratio 0
+                    --method full --lora-plus-ratio 4 | is for --method lora
                     --steps 0             | --steps 0
                     --steps 2 --epochs 2  | give one of them
                     --batch-size 0        | --batch-size 0

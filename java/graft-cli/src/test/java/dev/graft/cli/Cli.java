@@ -113,10 +113,12 @@ final class Cli {
     /** The flags of the reference run, but for its steps and adapter. */
     static String flags(ParityCase parity) {
         JsonNode train = parity.expected().path("train");
+        String plus = train.has("lora_plus_ratio") ? " --lora-plus-ratio " + train.path("lora_plus_ratio") : "";
         return "--precision f32 --no-shuffle --batch-size " + train.path("batch_size") + " --grad-accum "
                 + train.path("grad_accum") + " --lr " + train.path("lr") + " --schedule "
                 + train.path("schedule").asText() + " --warmup-steps " + train.path("warmup_steps")
-                + " --weight-decay " + train.path("weight_decay") + " --clip-norm " + train.path("clip_norm");
+                + " --weight-decay " + train.path("weight_decay") + " --clip-norm " + train.path("clip_norm")
+                + plus;
     }
 
     /** The lines of a run's metrics.jsonl that have {@code field}. */

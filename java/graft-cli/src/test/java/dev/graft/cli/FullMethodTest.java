@@ -139,7 +139,7 @@ class FullMethodTest {
         assertThat(train("--method full --rslora", out).complaint()).contains("--rslora");
         assertThat(train("--method full --init-adapter x", out).complaint()).contains("--init-adapter");
         assertThat(train("--method full --verify-frozen", out).complaint()).contains("--verify-frozen");
-        assertThat(train("--method half", out).complaint()).contains("lora or full");
+        assertThat(train("--method half", out).complaint()).contains("lora or adapter or full");
         train("--method full --steps 1", out).ok();
         assertThat(train("--method full --steps 1", out).complaint())
                 .contains("already holds a model")

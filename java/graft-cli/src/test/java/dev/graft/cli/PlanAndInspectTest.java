@@ -46,6 +46,25 @@ class PlanAndInspectTest {
         assertThat(plan.path("fits").asBoolean()).isTrue();
     }
 
+    /** Σ r (d + k) + d. */
+    @Test
+    void planAndInspectCountTheMagnitudesOfDora() {
+        String flags = "--dora --rank 4 --targets q_proj,up_proj --model";
+        long queries = 2 * (4 * (40 + 40) + 40);
+        long up = 2 * (4 * (72 + 40) + 72);
+        JsonNode plan = Cli.run("plan --json", flags, parity.model()).json();
+        assertThat(plan.path("trainable_parameters").asLong()).isEqualTo(queries + up);
+        assertThat(plan.path("modules").get(1).path("parameters").asLong()).isEqualTo(up);
+        Path adapter = folder.resolve("dora");
+        Cli.run("train --steps 1", flags, parity.model(), "--data", Cli.data(parity), "--out", adapter)
+                .ok();
+        JsonNode facts = Cli.run("inspect --json", adapter).json();
+        assertThat(facts.path("dora").asBoolean()).isTrue();
+        assertThat(facts.path("adapted_layers").asInt()).isEqualTo(4);
+        assertThat(facts.path("trainable_parameters").asLong()).isEqualTo(queries + up);
+        assertThat(Cli.run("inspect", adapter).ok().out()).contains("DoRA");
+    }
+
     @Test
     void planWithDataIsWhatTrainPrints() {
         Object[] flags = {"--rank 4 --model", parity.model(), "--data", Cli.data(parity)};

@@ -13,6 +13,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Runs that stop and go on, and what protects the results of earlier ones. */
 class ResumeTest {
@@ -34,25 +36,48 @@ class ResumeTest {
         };
     }
 
-    @Test
-    void resumedEndsWithTheBitsOfUninterrupted() throws IOException {
+    @ParameterizedTest
+    @ValueSource(strings = {"", " --dora"})
+    void resumedEndsWithTheBitsOfUninterrupted(String adapter) throws IOException {
         Path whole = folder.resolve("whole");
-        Cli.run(train("--steps 9", whole)).ok();
+        Cli.run(train("--steps 9" + adapter, whole)).ok();
         Path parts = folder.resolve("parts");
-        Cli.run(train("--steps 9 --save-every 4", parts)).ok();
+        Cli.run(train("--steps 9 --save-every 4" + adapter, parts)).ok();
         List<JsonNode> before = Cli.metrics(parts, "loss");
         // as after a crash in step 9: the checkpoint of step 8 is there, the adapter is not
         Files.delete(parts.resolve(PeftAdapter.CONFIG_FILE));
         Files.delete(parts.resolve(PeftAdapter.WEIGHTS_FILE));
 
-        Cli.Outcome resumed =
-                Cli.run(train("--steps 9 --save-every 4 --resume", parts)).ok();
+        Cli.Outcome resumed = Cli.run(train("--steps 9 --save-every 4 --resume" + adapter, parts))
+                .ok();
 
         assertThat(resumed.err()).contains("resuming after step 8 of 9");
         assertThat(Cli.bytes(parts.resolve(PeftAdapter.WEIGHTS_FILE)))
                 .isEqualTo(Cli.bytes(whole.resolve(PeftAdapter.WEIGHTS_FILE)));
         assertThat(Cli.metrics(parts, "loss")).hasSize(9);
         assertThat(losses(parts)).isEqualTo(losses(before));
+    }
+
+    @Test
+    void whatTookOverAPartOfTheBaseResumesByTheSameFlagsOnly() throws IOException {
+        String flags = "--steps 6 --init pissa_niter_2";
+        Path whole = folder.resolve("whole");
+        Cli.run(train(flags, whole)).ok();
+        Path parts = folder.resolve("parts");
+        Cli.run(train(flags + " --save-every 4", parts)).ok();
+        Files.delete(parts.resolve(PeftAdapter.CONFIG_FILE));
+        assertThat(Cli.run(train("--steps 6 --resume", parts)).complaint())
+                .contains("had --init pissa_niter_2, now it is gaussian or kaiming");
+        assertThat(Cli.run(train(flags + " --alpha 5 --resume", parts)).complaint())
+                .contains("alpha 32.0, now it is 5.0");
+        Cli.Outcome resumed = Cli.run(train(flags + " --save-every 4 --resume --verify-frozen", parts))
+                .ok();
+        assertThat(resumed.err()).contains("resuming after step 4 of 6").contains("not one bit changed");
+        assertThat(Cli.bytes(parts.resolve(PeftAdapter.WEIGHTS_FILE)))
+                .isEqualTo(Cli.bytes(whole.resolve(PeftAdapter.WEIGHTS_FILE)));
+        assertThat(Cli.run("inspect", parts).ok().out())
+                .contains("rank              6")
+                .contains("pissa_niter_2: half of the rank was trained");
     }
 
     private static List<Double> losses(Path out) {
@@ -86,6 +111,7 @@ class ResumeTest {
     void resumeRefusesAnotherRun() {
         Path out = folder.resolve("run");
         Cli.run(train("--steps 2 --save-every 1", out)).ok();
+        assertThat(Cli.run(train("--steps 3 --resume --dora", out)).complaint()).contains("--dora false");
         assertThat(Cli.run(train("--steps 3 --resume --alpha 5", out)).complaint())
                 .contains("--alpha 32.0")
                 .contains("now it is 5.0");

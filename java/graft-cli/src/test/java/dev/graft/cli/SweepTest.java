@@ -58,6 +58,13 @@ class SweepTest {
     }
 
     @Test
+    void startsThatChangeTheSharedBaseAreRefused() {
+        assertThat(sweep("--init pissa --lrs 1e-3,1e-2").complaint())
+                .contains("--init pissa changes the frozen weights")
+                .contains("use gaussian or kaiming");
+    }
+
+    @Test
     void theBestIsAnAdapterLikeAnyOther() {
         JsonNode json = sweep("--json --keep-all --ranks 3 --lrs 1e-3,1e-2").json();
         Path best = folder.resolve("best");

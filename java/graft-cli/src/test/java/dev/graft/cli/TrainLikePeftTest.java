@@ -7,11 +7,19 @@ import static org.junit.jupiter.api.Assumptions.abort;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.graft.engine.EngineProvider;
 import dev.graft.engine.Engines;
+import dev.graft.lora.AdapterInit;
+import dev.graft.lora.LinearModule;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.ModulePattern;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.model.ConfigReader;
+import dev.graft.model.Decoder;
+import dev.graft.testing.Deltas;
 import dev.graft.train.ParityCase;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.io.TempDir;
@@ -28,8 +36,14 @@ class TrainLikePeftTest {
     private Path folder;
 
     /** Every architecture and kind of adapter once more on the emulated GPU, which is slower. */
-    private static final List<String> EMULATED =
-            List.of("llama_tied_alllinear", "llama_sharded_bf16", "qwen2_window", "qwen3", "lora_accum");
+    private static final List<String> EMULATED = List.of(
+            "llama_tied_alllinear",
+            "llama_sharded_bf16",
+            "qwen2_window",
+            "qwen3",
+            "lora_accum",
+            "lora_pissa",
+            "lora_plus");
 
     private String engine = "";
 
@@ -53,8 +67,7 @@ class TrainLikePeftTest {
                         parity.model(),
                         "--data",
                         Cli.data(parity),
-                        "--init-adapter",
-                        parity.initialAdapter(),
+                        start(parity),
                         "--out",
                         adapter)
                 .json();
@@ -71,6 +84,26 @@ class TrainLikePeftTest {
         if (parity.expected().has("merged_eval_loss")) {
             checkMerge(adapter, parity);
         }
+    }
+
+    /** The adapter that the reference run began with, or the flags by which it takes over a part of the base. */
+    private static String start(ParityCase parity) {
+        AdapterInit init = parity.init();
+        if (init == null) {
+            return "--init-adapter " + parity.initialAdapter();
+        }
+        LoraConfig lora = parity.lora();
+        String targets = String.join(",", ((ModulePattern.Suffixes) lora.targets()).names());
+        return "--init " + init + " --rank " + lora.rank() + " --alpha " + lora.alpha() + " --targets " + targets
+                + (lora.rsLora() ? " --rslora" : "")
+                + pattern("--rank-pattern", lora.rankPattern())
+                + pattern("--alpha-pattern", lora.alphaPattern());
+    }
+
+    private static String pattern(String flag, Map<String, ?> pattern) {
+        return pattern.entrySet().stream()
+                .map(entry -> " " + flag + " " + entry.getKey() + "=" + entry.getValue())
+                .collect(Collectors.joining());
     }
 
     /** The emulator is only there where CMake and a C++ compiler were when Graft was built. */
@@ -97,6 +130,15 @@ class TrainLikePeftTest {
         Map<String, float[]> expected = PeftAdapter.read(parity.finalAdapter()).weights();
         Map<String, float[]> actual = PeftAdapter.read(adapter).weights();
         assertThat(actual).hasSameSizeAs(expected);
+        if (parity.init() != null) {
+            // directions may have other signs; what they add to the base has not
+            List<LinearModule> modules = Decoder.linearModules(ConfigReader.read(parity.model()));
+            Map<String, float[]> deltas = Deltas.of(PeftAdapter.read(adapter), modules);
+            Deltas.of(PeftAdapter.read(parity.finalAdapter()), modules)
+                    .forEach((name, values) ->
+                            assertThat(deltas.get(name)).as(name).containsExactly(values, within(2e-5f)));
+            return;
+        }
         expected.forEach(
                 (name, values) -> assertThat(actual.get(name)).as(name).containsExactly(values, within(2e-5f)));
     }
@@ -155,7 +197,8 @@ class TrainLikePeftTest {
                         merged)
                 .json();
         assertThat(result.path("merged_tensors").asInt())
-                .isEqualTo(parity.expected().path("matched_modules").size());
+                .isEqualTo(parity.expected().path("matched_modules").size()
+                        + parity.expected().path("saved_weights").size());
         // rounding to a bf16 checkpoint moves the loss, which PEFT merged in float32
         boolean rounds = result.path("largest_rounding").asDouble() > 0;
         assertThat(evaluate(merged, parity))

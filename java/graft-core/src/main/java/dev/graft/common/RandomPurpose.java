@@ -6,7 +6,8 @@ public enum RandomPurpose {
     INITIALISE_WEIGHTS,
     SHUFFLE,
     DROPOUT,
-    SAMPLE;
+    SAMPLE,
+    INITIALISE_BOTTLENECK;
 
     /** The counter word. */
     public int word() {

@@ -16,4 +16,9 @@ public record AdamW(
         double epsilon,
         double weightDecay,
         int step,
-        double clipNorm) {}
+        double clipNorm) {
+    /** The same step with another learning rate. */
+    public AdamW withLearningRate(double newLearningRate) {
+        return new AdamW(newLearningRate, beta1, beta2, epsilon, weightDecay, step, clipNorm);
+    }
+}

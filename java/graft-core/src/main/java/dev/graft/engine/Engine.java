@@ -77,6 +77,13 @@ public interface Engine extends AutoCloseable {
      */
     long fingerprint(TensorView tensor);
 
+    /**
+     * {@code y = a + b}, summed in float32 and rounded once. y may be a, and b where their dtypes are the same.
+     *
+     * @param b of the dtype of a and y, or F32
+     */
+    void add(TensorView a, TensorView b, Tensor y);
+
     // ---- rows by index
 
     /** {@code y[i] = table[index[i]]}; table [V, d], index I32 [1, M], y [M, d]. */
@@ -101,6 +108,56 @@ public interface Engine extends AutoCloseable {
      * @param dx [M, K]; null where nothing before this layer is trained
      */
     void linearBackward(TensorView x, List<Projection> projections, @Nullable Tensor dx);
+
+    // ---- what adapters do around linear layers
+
+    /**
+     * The length of each row of an adapted weight: {@code norms[i] = √ Σ (W[i, k] + s Σ B[i, j] A[j, k])²}.
+     *
+     * @param weight W [N, K] in the compute dtype
+     * @param a A [r, K] F32
+     * @param b B [N, r] F32
+     * @param norms F32 [1, N], written
+     */
+    void rowNorms(TensorView weight, TensorView a, TensorView b, float scale, Tensor norms);
+
+    /**
+     * {@code y = z · m / n [+ bias] [+ residual]}, where column i of z is multiplied by m[i] / n[i], and by 0 where n[i] is 0.
+     *
+     * @param z [M, N] in the compute dtype or F32
+     * @param magnitude m F32 [1, N]; null for z as it is, norms likewise
+     * @param norms n F32 [1, N]
+     * @param bias [1, N] in the compute dtype, or null
+     * @param residual z's shape and dtype, or null
+     * @param y z's shape and dtype, written; may be z, and may be residual
+     */
+    void rescaleForward(
+            TensorView z,
+            @Nullable TensorView magnitude,
+            @Nullable TensorView norms,
+            @Nullable TensorView bias,
+            @Nullable TensorView residual,
+            Tensor y);
+
+    /**
+     * {@code dz = dy · m / n} and {@code dm += Σ dy · z / n}, column by column, with n taken as a constant; 0 where n is 0.
+     *
+     * @param dy [M, N] in the compute dtype
+     * @param z of the forward pass, in dy's dtype or F32
+     * @param dz dy's shape and dtype, written; may be dy, and where it has its dtype z
+     * @param magnitudeGradient dm F32 [1, N]
+     */
+    void rescaleBackward(
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient);
+
+    /**
+     * {@code y (= or +=) dropout(x)}, or x - dropout(x), with rows counted from x's first. Its backward is itself.
+     *
+     * @param complement whether x - dropout(x) is taken
+     * @param accumulate y += instead of =
+     * @param y x's shape and dtype; may be x where it is not added to
+     */
+    void dropout(TensorView x, Dropout dropout, boolean complement, boolean accumulate, Tensor y);
 
     // ---- the rest of a decoder layer
 
@@ -176,6 +233,12 @@ public interface Engine extends AutoCloseable {
 
     /** {@code dgate = dy · up · σ(g) (1 + g (1 - σ(g)))}, {@code dup = dy · silu(g)}. dgate may be gate, dup may be up. */
     void swigluBackward(TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup);
+
+    /** {@code y = x Φ(x)} with {@code Φ(x) = ½ (1 + erf(x / √2))}: the exact GELU (Hendrycks and Gimpel, 2016), not its tanh form. */
+    void geluForward(TensorView x, Tensor y);
+
+    /** {@code dx = dy (Φ(x) + x φ(x))} with {@code φ(x) = e^(-x²/2) / √(2π)}. dx may be x. */
+    void geluBackward(TensorView dy, TensorView x, Tensor dx);
 
     /**
      * Softmax cross-entropy by rows: {@code loss = ln Σ exp(logits) - logits[target]} and

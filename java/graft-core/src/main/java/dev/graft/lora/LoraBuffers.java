@@ -3,8 +3,10 @@ package dev.graft.lora;
 import dev.graft.engine.Allocator;
 import dev.graft.engine.MemoryKind;
 import dev.graft.engine.Precision;
+import dev.graft.nn.Linear;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorView;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -13,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The activations of the low-rank parts. For training each module keeps its h = s x Aᵀ for the backward pass, or for that of its
- * layer alone. What lives only as
+ * layer alone, and DoRA's modules their z = x W0ᵀ + h Bᵀ, which is as large as the layer's output. What lives only as
  * long as one call of the engine is shared by all layers: modules of different names can be in one call (q, k and v), modules of
  * the same name cannot. Several adapters share the memory, as their row ranges do not overlap.
  */
@@ -41,11 +43,25 @@ public final class LoraBuffers {
     /** By the last part of the module's name: used within a call. */
     private final Map<String, Slab> scratch = new HashMap<>();
 
+    /** z of DoRA's modules, kept like h. */
+    private final Map<String, Tensor> products = new HashMap<>();
+
     private final Keep keep;
     private final @Nullable Tensor dropped;
+    private final @Nullable Tensor kept;
+    private final @Nullable Tensor rest;
 
-    /** @param maxRows rows of the largest batch */
-    public LoraBuffers(Allocator allocator, List<LoraAdapter> adapters, int maxRows, Precision precision, Keep keep) {
+    /**
+     * @param maxRows rows of the largest batch
+     * @param headRows rows that the output head computes at a time
+     */
+    public LoraBuffers(
+            Allocator allocator,
+            List<LoraAdapter> adapters,
+            int maxRows,
+            int headRows,
+            Precision precision,
+            Keep keep) {
         DType compute = precision.compute();
         boolean training = keep != Keep.NOTHING;
         this.keep = keep;
@@ -67,15 +83,50 @@ public final class LoraBuffers {
                     shortName(name),
                     last -> slab(allocator, MemoryKind.WORKSPACE, last + label, compute, maxRows, maxRank));
         });
-        int widest = adapters.stream()
-                .filter(adapter -> adapter.config().dropout() > 0)
+        int widest = training ? widestDropped(adapters, false) : 0;
+        int widestOfDora = training ? widestDropped(adapters, true) : 0;
+        this.dropped = inputs(allocator, "dropped input", compute, maxRows, widest);
+        this.kept = inputs(allocator, "kept input (DoRA)", compute, maxRows, widestOfDora);
+        this.rest = inputs(allocator, "rest of the input (DoRA)", compute, maxRows, widestOfDora);
+        if (training) {
+            products(allocator, adapters, maxRows, headRows, compute);
+        }
+    }
+
+    private void products(Allocator allocator, List<LoraAdapter> adapters, int maxRows, int headRows, DType compute) {
+        adapters.stream()
+                .filter(adapter -> adapter.config().useDora())
+                .flatMap(adapter -> adapter.modules().stream())
+                .forEach(module -> products.computeIfAbsent(
+                        productName(module.name()),
+                        name -> product(allocator, name, module.module(), maxRows, headRows, compute)));
+    }
+
+    private static Tensor product(
+            Allocator allocator, String name, LinearModule module, int maxRows, int headRows, DType compute) {
+        // logits are float32
+        DType dtype = module.isHead() ? DType.F32 : compute;
+        int rows = module.isHead() ? headRows : maxRows;
+        return allocator.tensor(MemoryKind.ACTIVATIONS, name + " z", dtype, rows, module.out());
+    }
+
+    private String productName(String module) {
+        return keep == Keep.ONE_LAYER ? shortName(module) : module;
+    }
+
+    /** Inputs of the widest layer that is adapted with dropout, by DoRA or without it; 0 of none. */
+    private static int widestDropped(List<LoraAdapter> adapters, boolean dora) {
+        return adapters.stream()
+                .filter(adapter ->
+                        adapter.config().dropout() > 0 && adapter.config().useDora() == dora)
                 .flatMap(adapter -> adapter.modules().stream())
                 .mapToInt(module -> module.module().in())
                 .max()
                 .orElse(0);
-        this.dropped = training && widest > 0
-                ? allocator.tensor(MemoryKind.WORKSPACE, "dropped input", compute, maxRows, widest)
-                : null;
+    }
+
+    private static @Nullable Tensor inputs(Allocator allocator, String name, DType dtype, int rows, int cols) {
+        return cols == 0 ? null : allocator.tensor(MemoryKind.WORKSPACE, name, dtype, rows, cols);
     }
 
     private static Slab slab(Allocator allocator, MemoryKind kind, String name, DType dtype, int maxRows, int maxRank) {
@@ -105,7 +156,22 @@ public final class LoraBuffers {
 
     /** Room for dropout(x) of this range's rows. */
     Tensor dropped(AdapterRange range, LoraModule module) {
-        return require(dropped, module).columns(0, module.module().in()).rows(range.fromRow(), range.toRow());
+        return require(dropped, module.name()).columns(0, module.module().in()).rows(range.fromRow(), range.toRow());
+    }
+
+    /** z of a DoRA layer, [rows, out] in the dtype of its output. */
+    Tensor product(Linear linear, int rows) {
+        return require(products.get(productName(linear.name())), linear.name()).rows(0, rows);
+    }
+
+    /** Room for DoRA's dropout(x), of this call alone. */
+    Tensor kept(TensorView x) {
+        return require(kept, "DoRA's dropout").columns(0, x.cols()).rows(0, x.rows());
+    }
+
+    /** Room for x - dropout(x), or for a gradient of x's shape, of this call alone. */
+    Tensor rest(TensorView x) {
+        return require(rest, "DoRA's dropout").columns(0, x.cols()).rows(0, x.rows());
     }
 
     private Tensor scratch(AdapterRange range, LoraModule module) {
@@ -113,12 +179,12 @@ public final class LoraBuffers {
     }
 
     private static Tensor part(@Nullable Slab slab, AdapterRange range, LoraModule module) {
-        return require(slab, module).part(range, module.rank());
+        return require(slab, module.name()).part(range, module.rank());
     }
 
-    private static <T> T require(@Nullable T buffer, LoraModule module) {
+    private static <T> T require(@Nullable T buffer, String where) {
         if (buffer == null) {
-            throw new IllegalStateException("no buffers were set up for this adapter at " + module.name());
+            throw new IllegalStateException("no buffers were set up for this adapter at " + where);
         }
         return buffer;
     }

@@ -3,6 +3,7 @@ package dev.graft.lora;
 import dev.graft.common.InputException;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
@@ -21,7 +22,9 @@ import org.jspecify.annotations.Nullable;
  * @param rankPattern ranks for modules whose name matches {@code (.*\.)?(key)$}
  * @param alphaPattern alphas likewise
  * @param rsLora scale by α / √r instead (Kalajdzievski, 2023)
- * @param init how A starts
+ * @param init how A and B start
+ * @param useDora scale the rows of W0 + s B A to trained lengths (DoRA; Liu et al., 2024)
+ * @param modulesToSave what is trained whole beside
  */
 public record LoraConfig(
         int rank,
@@ -32,7 +35,9 @@ public record LoraConfig(
         Map<String, Integer> rankPattern,
         Map<String, Double> alphaPattern,
         boolean rsLora,
-        AdapterInit init) {
+        AdapterInit init,
+        boolean useDora,
+        ModulesToSave modulesToSave) {
 
     public LoraConfig {
         checkRank(rank, "--rank");
@@ -48,6 +53,11 @@ public record LoraConfig(
             checkKey(key, "alpha_pattern");
             checkAlpha(value, "alpha_pattern " + key + ":");
         });
+        boolean hasPatterns = !rankPattern.isEmpty() || !alphaPattern.isEmpty();
+        if (init.changesBase() && rsLora && hasPatterns) {
+            throw new InputException("--init " + init + " with --rslora and --rank-pattern or --alpha-pattern: such an "
+                    + "adapter cannot be saved as plain LoRA; leave one of the three out");
+        }
         // the first key that matches wins, so the order is kept
         rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern));
         alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
@@ -81,12 +91,57 @@ public record LoraConfig(
 
     /** The same adapter with another rank and alpha. */
     public LoraConfig withRank(int newRank, double newAlpha) {
-        return new LoraConfig(newRank, newAlpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+        return new LoraConfig(
+                newRank,
+                newAlpha,
+                dropout,
+                targets,
+                exclude,
+                rankPattern,
+                alphaPattern,
+                rsLora,
+                init,
+                useDora,
+                modulesToSave);
     }
 
     /** The same adapter with another dropout. */
     public LoraConfig withDropout(double newDropout) {
-        return new LoraConfig(rank, alpha, newDropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+        return new LoraConfig(
+                rank,
+                alpha,
+                newDropout,
+                targets,
+                exclude,
+                rankPattern,
+                alphaPattern,
+                rsLora,
+                init,
+                useDora,
+                modulesToSave);
+    }
+
+    /**
+     * Plain LoRA of twice the rank with the same scales, as which an adapter that took over a part of W0 is saved. The numbers are
+     * those of PEFT's conversion ({@code save_pretrained} with {@code path_initial_model_for_weight_conversion}).
+     */
+    LoraConfig asPlain() {
+        Map<String, Integer> ranks = new LinkedHashMap<>();
+        rankPattern.forEach((key, value) -> ranks.put(key, Math.multiplyExact(2, value)));
+        Map<String, Double> alphas = new LinkedHashMap<>();
+        alphaPattern.forEach((key, value) -> alphas.put(key, 2 * value));
+        return new LoraConfig(
+                Math.multiplyExact(2, rank),
+                alpha * (rsLora ? Math.sqrt(2) : 2),
+                dropout,
+                targets,
+                exclude,
+                ranks,
+                alphas,
+                rsLora,
+                AdapterInit.KAIMING,
+                useDora,
+                modulesToSave);
     }
 
     public static Builder builder() {
@@ -104,6 +159,8 @@ public record LoraConfig(
         private final Map<String, Double> alphaPattern = new LinkedHashMap<>();
         private boolean rsLora;
         private AdapterInit init = AdapterInit.GAUSSIAN;
+        private boolean dora;
+        private ModulesToSave modulesToSave = ModulesToSave.NONE;
 
         private Builder() {}
 
@@ -158,8 +215,34 @@ public record LoraConfig(
             return this;
         }
 
+        public Builder dora(boolean value) {
+            dora = value;
+            return this;
+        }
+
+        /** Modules that are trained whole, by the ends of their names, such as {@code lm_head}; see {@link ModulesToSave}. */
+        public Builder modulesToSave(String... names) {
+            return modulesToSave(new ModulesToSave(List.of(names), false));
+        }
+
+        public Builder modulesToSave(ModulesToSave value) {
+            modulesToSave = value;
+            return this;
+        }
+
         public LoraConfig build() {
-            return new LoraConfig(rank, alpha, dropout, targets, exclude, rankPattern, alphaPattern, rsLora, init);
+            return new LoraConfig(
+                    rank,
+                    alpha,
+                    dropout,
+                    targets,
+                    exclude,
+                    rankPattern,
+                    alphaPattern,
+                    rsLora,
+                    init,
+                    dora,
+                    modulesToSave);
         }
     }
 }

@@ -1,6 +1,6 @@
 package dev.graft.lora;
 
-/** {@code ΔW = s B A}, what an adapter adds to a weight, in float32. */
+/** {@code ΔW = s B A}, what an adapter adds to a weight, and the length that DoRA gives to its rows, in float32. */
 public final class LoraDelta {
     private LoraDelta() {}
 
@@ -24,6 +24,21 @@ public final class LoraDelta {
         }
         for (int j = 0; j < k; j++) {
             weightRow[j] += scale * delta[j];
+        }
+    }
+
+    /** Scales a row of W0 + ΔW to length m: {@code weightRow ·= m / ‖weightRow‖}; a row of zeros stays as it is. */
+    public static void scaleRow(float[] weightRow, float magnitude) {
+        double squares = 0;
+        for (float value : weightRow) {
+            squares += (double) value * value;
+        }
+        if (squares == 0) {
+            return;
+        }
+        float factor = magnitude / (float) Math.sqrt(squares);
+        for (int j = 0; j < weightRow.length; j++) {
+            weightRow[j] *= factor;
         }
     }
 }

@@ -3,7 +3,6 @@ package dev.graft.lora;
 import dev.graft.engine.Engine;
 import dev.graft.engine.MemoryKind;
 import dev.graft.engine.Precision;
-import dev.graft.engine.Projection;
 import dev.graft.engine.Workspace;
 import dev.graft.nn.FlatParameters;
 import dev.graft.nn.Linear;
@@ -13,6 +12,7 @@ import dev.graft.tensor.TensorView;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,8 +23,9 @@ import org.jspecify.annotations.Nullable;
  *   dx = dy W0 + s (dy B) A,   dA += s (dy B)ᵀ x,   dB += s dyᵀ (x Aᵀ)
  * </pre>
  *
- * W0 [out, in] is frozen: it has no gradient and is never written. A [r, in] starts random by the configuration's
- * {@link AdapterInit}, B [out, r] at zero, so that the layer starts exactly as W0. Matrices come and go as float32 arrays, row by
+ * and with DoRA {@code y = (x W0ᵀ + s (x Aᵀ) Bᵀ) · m / ‖W0 + s B A‖}, m [1, out] starting at {@code ‖W0‖} (row by row). W0 [out, in]
+ * is frozen: it has no gradient and is never written. A [r, in] and B [out, r] start by the configuration's
+ * {@link AdapterInit}, so that the layer starts as W0. Matrices come and go as float32 arrays, row by
  * row; inside, W0 and activations have the precision's dtype. A training step with {@code dev.graft.train.Optimizer}:
  *
  * <pre>{@code
@@ -40,7 +41,9 @@ public final class LoraLinear implements AutoCloseable {
 
     private final Engine engine;
     private final Workspace workspace;
-    private final float[] original;
+    /** The frozen weight in float32: W0, or what is left of it where A and B took over a part. */
+    private final float[] unadapted;
+
     private final Linear linear;
     private final LoraAdapter adapter;
     private final LoraBuffers buffers;
@@ -60,20 +63,31 @@ public final class LoraLinear implements AutoCloseable {
             Options options) {
         this.engine = engine;
         this.workspace = new Workspace(engine);
-        this.original = weight.clone();
+        this.unadapted = weight.clone();
         this.seed = options.seed();
         int rows = options.maxRows();
         var dtype = precision.compute();
-        Tensor frozen = workspace.tensor(MemoryKind.FROZEN_WEIGHTS, "W0", dtype, module.out(), module.in());
-        engine.upload(weight, frozen);
-        this.linear = new Linear(NAME, new Weight(NAME, frozen.asReadOnly(), null), null);
         TargetMatcher.Match match = new TargetMatcher.Match(module, config.rank(), config.alpha());
         this.adapter = LoraAdapter.create(config, List.of(match), workspace, precision, true);
-        this.buffers = new LoraBuffers(workspace, List.of(adapter), rows, precision, LoraBuffers.Keep.ALL_LAYERS);
+        this.buffers = new LoraBuffers(workspace, List.of(adapter), rows, rows, precision, LoraBuffers.Keep.ALL_LAYERS);
         this.x = workspace.tensor(MemoryKind.ACTIVATIONS, "x", dtype, rows, module.in());
         this.y = workspace.tensor(MemoryKind.ACTIVATIONS, "y and dy", dtype, rows, module.out());
         this.dx = workspace.tensor(MemoryKind.WORKSPACE, "dx", dtype, rows, module.in());
-        adapter.initialise(engine, seed);
+        start(config);
+        Tensor frozen = workspace.tensor(MemoryKind.FROZEN_WEIGHTS, "W0", dtype, module.out(), module.in());
+        engine.upload(unadapted, frozen);
+        this.linear = new Linear(NAME, new Weight(NAME, frozen.asReadOnly(), null), null);
+        adapter.startMagnitudes(engine, name -> frozen);
+    }
+
+    private void start(LoraConfig config) {
+        if (!config.init().changesBase()) {
+            adapter.initialise(engine, seed);
+            return;
+        }
+        LowRankFactors start = PrincipalStart.of(config.init(), unadapted, module(), seed);
+        PrincipalStart.subtract(unadapted, start, module());
+        adapter.takeOver(engine, Map.of(NAME, start));
     }
 
     private record Options(long seed, int maxRows) {}
@@ -82,7 +96,7 @@ public final class LoraLinear implements AutoCloseable {
      * A layer over {@code weight}, with gradients at zero.
      *
      * @param weight W0, [out, in] row by row; copied
-     * @param config rank, alpha, dropout, rsLoRA and the start of A; which layers it targets does not matter here
+     * @param config rank, alpha, dropout, rsLoRA, DoRA and how A and B start; which layers it targets does not matter here
      * @param seed of A and of dropout
      * @param maxRows rows of the largest x
      */
@@ -132,7 +146,7 @@ public final class LoraLinear implements AutoCloseable {
         LoraPass pass = new LoraPass(List.of(new AdapterRange(adapter, 0, rows)), buffers, true, seed, passes++);
         Tensor output = y.rows(0, rows);
         engine.upload(input, x.rows(0, rows));
-        engine.linearForward(x.rows(0, rows), List.of(pass.forward(linear, output, null)));
+        pass.forward(engine, x.rows(0, rows), List.of(new LayerCall(linear, output)));
         lastPass = pass;
         return engine.download(output);
     }
@@ -156,12 +170,11 @@ public final class LoraLinear implements AutoCloseable {
         Tensor dy = y.rows(0, rows);
         Tensor inputGradient = dx.rows(0, rows);
         engine.upload(outputGradient, dy);
-        Projection projection = pass.backward(linear, dy);
-        engine.linearBackward(x.rows(0, rows), List.of(projection), inputGradient);
+        pass.backward(engine, x.rows(0, rows), List.of(new LayerCall(linear, dy)), inputGradient);
         return engine.download(inputGradient);
     }
 
-    /** A and B, flat, with their gradients: what an optimizer updates. */
+    /** A and B, and DoRA's m, flat, with their gradients: what an optimizer updates. */
     public FlatParameters parameters() {
         return adapter.parameters();
     }
@@ -176,9 +189,22 @@ public final class LoraLinear implements AutoCloseable {
         return engine.download(parameters().value(module().b()));
     }
 
-    /** Sets A and B. */
+    /** DoRA's m, [1, out]. */
+    public float[] magnitude() {
+        return engine.download(parameters().value(magnitudeSlot()));
+    }
+
+    /** Sets A and B; m stays as it is. */
     public void setWeights(float[] a, float[] b) {
-        adapter.setWeights(engine, Map.of(module().a().name(), a, module().b().name(), b));
+        engine.upload(a, parameters().value(module().a()));
+        engine.upload(b, parameters().value(module().b()));
+        parameters().refresh(engine);
+    }
+
+    /** Sets A, B and DoRA's m. */
+    public void setWeights(float[] a, float[] b, float[] magnitude) {
+        engine.upload(magnitude, parameters().value(magnitudeSlot()));
+        setWeights(a, b);
     }
 
     /** dA, [r, in]. */
@@ -191,28 +217,41 @@ public final class LoraLinear implements AutoCloseable {
         return engine.download(parameters().gradient(module().b()));
     }
 
+    /** dm, [1, out]. */
+    public float[] gradientMagnitude() {
+        return engine.download(parameters().gradient(magnitudeSlot()));
+    }
+
     /** s. */
     public float scale() {
         return module().scale();
     }
 
-    /** W0 as products read it: in the compute dtype. */
+    /** The frozen weight as products read it: in the compute dtype. */
     public TensorView weight() {
         return linear.weight().value();
     }
 
-    /** {@code W0 + s B A} in float32 from the weight as it was given, [out, in]. */
+    /** {@code W0 + s B A}, with DoRA its rows scaled to m, in float32 from the weight as it was given, [out, in]. */
     public float[] merge() {
         int in = linear.in();
         float[] a = a();
         float[] b = b();
-        float[] merged = new float[original.length];
+        float[] magnitude = module().magnitude() == null ? null : magnitude();
+        float[] merged = new float[unadapted.length];
         for (int row = 0; row < linear.out(); row++) {
-            float[] weightRow = Arrays.copyOfRange(original, row * in, (row + 1) * in);
+            float[] weightRow = Arrays.copyOfRange(unadapted, row * in, (row + 1) * in);
             LoraDelta.addRow(weightRow, row, a, b, scale());
+            if (magnitude != null) {
+                LoraDelta.scaleRow(weightRow, magnitude[row]);
+            }
             System.arraycopy(weightRow, 0, merged, row * in, in);
         }
         return merged;
+    }
+
+    private FlatParameters.Slot magnitudeSlot() {
+        return Objects.requireNonNull(module().magnitude(), "this layer has no magnitude: it is not DoRA's");
     }
 
     private LoraModule module() {

@@ -1,6 +1,7 @@
 package dev.graft.lora;
 
 import dev.graft.engine.Dropout;
+import dev.graft.engine.Engine;
 import dev.graft.engine.LoraTerm;
 import dev.graft.engine.Projection;
 import dev.graft.nn.Linear;
@@ -32,18 +33,61 @@ public record LoraPass(
         return ranges.stream().anyMatch(range -> range.adapter().module(linear.name()) != null);
     }
 
-    /** The layer as an engine computes it, with y written and {@code residual} added. */
-    public Projection forward(Linear linear, Tensor y, @Nullable TensorView residual) {
-        return projection(linear, y, residual);
+    /** The outputs of layers that share the input x [M, in], adapters and bias included. */
+    public void forward(Engine engine, TensorView x, List<LayerCall> calls) {
+        List<Projection> together = new ArrayList<>(calls.size());
+        List<DoraLayer> scaled = new ArrayList<>();
+        for (LayerCall call : calls) {
+            if (!isScaled(call.linear())) {
+                together.add(projection(call.linear(), call.linear().bias(), call.y(), call.residual()));
+                continue;
+            }
+            DoraLayer layer = new DoraLayer(engine, this, x, call);
+            scaled.add(layer);
+            if (!layer.drops()) {
+                together.add(layer.forward());
+            }
+        }
+        if (!together.isEmpty()) {
+            engine.linearForward(x, together);
+        }
+        scaled.forEach(DoraLayer::finishForward);
     }
 
-    /** The layer as an engine differentiates it, with dy read. */
-    public Projection backward(Linear linear, Tensor dy) {
-        return projection(linear, dy, null);
+    /**
+     * The gradients of {@link #forward}: {@code dx =} their sum over the layers, and those of what is trained {@code +=}. Where a
+     * DoRA layer's output was float32 and dy is not, its dy is overwritten.
+     *
+     * @param dx [M, in]; null where nothing before these layers is trained
+     */
+    public void backward(Engine engine, TensorView x, List<LayerCall> calls, @Nullable Tensor dx) {
+        List<Projection> together = new ArrayList<>(calls.size());
+        List<DoraLayer> dropped = new ArrayList<>();
+        for (LayerCall call : calls) {
+            if (!isScaled(call.linear())) {
+                together.add(projection(call.linear(), call.linear().bias(), call.y(), null));
+                continue;
+            }
+            DoraLayer layer = new DoraLayer(engine, this, x, call);
+            if (layer.drops()) {
+                dropped.add(layer);
+            } else {
+                together.add(layer.backward());
+            }
+        }
+        engine.linearBackward(x, together, dx);
+        dropped.forEach(layer -> layer.backwardDropped(dx));
     }
 
-    private Projection projection(Linear linear, Tensor y, @Nullable TensorView residual) {
-        Weight bias = linear.bias();
+    /** Whether DoRA scales any row of this layer's output. */
+    private boolean isScaled(Linear linear) {
+        return ranges.stream()
+                .map(range -> range.adapter().module(linear.name()))
+                .anyMatch(module -> module != null && module.magnitude() != null);
+    }
+
+    /** The layer as an engine computes it, y written, or differentiates it, with dy for y. */
+    Projection projection(Linear linear, @Nullable Weight bias, Tensor y, @Nullable TensorView residual) {
         return new Projection(
                 linear.weight().value(),
                 bias == null ? null : bias.value(),
@@ -69,7 +113,8 @@ public record LoraPass(
         LoraAdapter adapter = range.adapter();
         var parameters = adapter.parameters();
         float p = (float) adapter.config().dropout();
-        boolean drops = training && p > 0;
+        // DoRA drops elements of the whole layer's input (DoraLayer)
+        boolean drops = training && p > 0 && module.magnitude() == null;
         return new LoraTerm(
                 range.fromRow(),
                 range.toRow(),

@@ -37,12 +37,10 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
             "kasa_config",
             "layer_replication",
             "lora_bias",
-            "modules_to_save",
             "monteclora_config",
             "target_parameters",
             "trainable_token_indices",
             "use_bdlora",
-            "use_dora",
             "use_qalora",
             "velora_config");
 
@@ -59,7 +57,6 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
             "layers_to_transform",
             "lora_ga_config",
             "megatron_config",
-            "modules_to_save",
             "monteclora_config",
             "revision",
             "target_parameters",
@@ -76,7 +73,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
     static void write(Path file, LoraConfig config, List<String> modules, String baseModel) {
         Map<String, @Nullable Object> json = new TreeMap<>();
         NULL_FIELDS.forEach(field -> json.put(field, null));
-        for (String field : List.of("ensure_weight_tying", "fan_in_fan_out", "lora_bias", "use_dora", "use_qalora")) {
+        for (String field : List.of("fan_in_fan_out", "lora_bias", "use_qalora")) {
             json.put(field, false);
         }
         Map<String, Object> alphas = new LinkedHashMap<>();
@@ -85,13 +82,16 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
         json.put("alpha_pattern", alphas);
         json.put("base_model_name_or_path", baseModel);
         json.put("bias", "none");
+        ModulesToSave saved = config.modulesToSave();
+        json.put("ensure_weight_tying", saved.keepTies());
         json.put("exclude_modules", patternValue(config.exclude()));
         json.put("inference_mode", true);
-        json.put("init_lora_weights", config.init() == AdapterInit.GAUSSIAN ? "gaussian" : true);
+        json.put("init_lora_weights", config.init().equals(AdapterInit.GAUSSIAN) ? "gaussian" : true);
         json.put("loftq_config", Map.of());
         json.put("lora_alpha", wholeIfPossible(config.alpha()));
         json.put("lora_dropout", config.dropout());
         json.put("megatron_core", "megatron.core");
+        json.put("modules_to_save", saved.isEmpty() ? null : saved.names());
         json.put("peft_type", "LORA");
         json.put("peft_version", PEFT_VERSION);
         json.put("qalora_group_size", 16);
@@ -99,6 +99,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
         json.put("rank_pattern", TargetMatcher.sortable(config.rankPattern(), modules));
         json.put("target_modules", patternValue(config.targets().saved(modules)));
         json.put("task_type", "CAUSAL_LM");
+        json.put("use_dora", config.useDora());
         json.put("use_rslora", config.rsLora());
         AtomicFiles.writeString(file, Json.pretty(json));
     }
@@ -124,9 +125,11 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                     .alpha(number("lora_alpha", 8))
                     .dropout(number("lora_dropout", 0))
                     .rsLora(json.path("use_rslora").asBoolean(false))
+                    .dora(json.path("use_dora").asBoolean(false))
                     .rankPattern(map("rank_pattern", JsonNode::asInt))
                     .alphaPattern(map("alpha_pattern", JsonNode::asDouble))
-                    .init(init());
+                    .init(init())
+                    .modulesToSave(modulesToSave());
             ModulePattern targets = pattern("target_modules");
             if (targets == null) {
                 throw bad("target_modules", "missing; it says which layers are adapted");
@@ -189,6 +192,22 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                 };
             }
             return AdapterInit.KAIMING;
+        }
+
+        private ModulesToSave modulesToSave() {
+            JsonNode value = json.path("modules_to_save");
+            List<String> names = new ArrayList<>();
+            for (JsonNode name : value) {
+                names.add(name.asText());
+            }
+            if (isUsed(value) && names.isEmpty()) {
+                throw bad("modules_to_save", value + " is not a list of module names");
+            }
+            try {
+                return new ModulesToSave(names, json.path("ensure_weight_tying").asBoolean(false));
+            } catch (InputException e) {
+                throw new InputException(file + ": " + e.getMessage(), e);
+            }
         }
 
         private @Nullable ModulePattern pattern(String field) {
@@ -265,6 +284,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                     "lora_alpha",
                     "lora_dropout",
                     "megatron_core",
+                    "modules_to_save",
                     "peft_type",
                     "peft_version",
                     "qalora_group_size",
@@ -273,6 +293,7 @@ record PeftConfigFile(LoraConfig config, @Nullable String baseModel) {
                     "runtime_config",
                     "target_modules",
                     "task_type",
+                    "use_dora",
                     "use_rslora"));
             return names;
         }

@@ -35,7 +35,8 @@ public final class TargetMatcher {
         List<Match> matches = select(config, modules);
         if (matches.isEmpty()) {
             throw new InputException(
-                    "no module is left to adapt: all that the targets match is excluded; change --targets or --exclude");
+                    "no module is left to adapt: all that the targets match is excluded or saved whole; change --targets, "
+                            + "--exclude or --modules-to-save");
         }
         Stream.concat(config.rankPattern().keySet().stream(), config.alphaPattern().keySet().stream())
                 .forEach(key -> checkKey(key, matches));
@@ -46,7 +47,8 @@ public final class TargetMatcher {
     public static List<Match> select(LoraConfig config, List<LinearModule> modules) {
         List<Match> matches = new ArrayList<>();
         for (LinearModule module : modules) {
-            boolean excluded = config.exclude() != null && config.exclude().matches(module);
+            boolean excluded = (config.exclude() != null && config.exclude().matches(module))
+                    || config.modulesToSave().excludes(module.name());
             if (!excluded && config.targets().matches(module)) {
                 matches.add(new Match(
                         module,

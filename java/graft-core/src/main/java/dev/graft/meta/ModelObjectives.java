@@ -43,11 +43,9 @@ public final class ModelObjectives implements AutoCloseable {
         this.pass = new DecoderPass(
                 engine,
                 model.decoder(),
-                new DecoderBuffers(
+                DecoderBuffers.of(
                         workspace,
-                        model.decoder().config(),
-                        model.precision(),
-                        model.adapters(),
+                        model,
                         size.maxRows(),
                         size.maxPositions(),
                         DecoderBuffers.Use.TRAINING));

@@ -1,5 +1,6 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.engine.Allocator;
 import dev.graft.engine.MemoryKind;
 import dev.graft.engine.Precision;
@@ -79,18 +80,46 @@ public final class DecoderBuffers {
     private final @Nullable Gradients gradients;
     private final HeadBuffers head;
     private final LoraBuffers lora;
+    private final BottleneckBuffers.@Nullable Shared bottlenecks;
     private int ropeLength;
+
+    /** Buffers for passes over {@code model}. */
+    public static DecoderBuffers of(Allocator allocator, LanguageModel model, int maxRows, int maxPositions, Use use) {
+        return new DecoderBuffers(
+                allocator,
+                model.decoder().config(),
+                model.precision(),
+                model.adapters(),
+                model.bottlenecks(),
+                maxRows,
+                maxPositions,
+                use);
+    }
+
+    /** For decoders without bottleneck modules. */
+    public DecoderBuffers(
+            Allocator allocator,
+            DecoderConfig config,
+            Precision precision,
+            List<LoraAdapter> adapters,
+            int maxRows,
+            int maxPositions,
+            Use use) {
+        this(allocator, config, precision, adapters, null, maxRows, maxPositions, use);
+    }
 
     /**
      * @param maxRows tokens of the largest batch
      * @param maxPositions the longest sequence
      * @param adapters that may take part in a pass
+     * @param bottlenecks the modules in the decoder; null for none
      */
     public DecoderBuffers(
             Allocator allocator,
             DecoderConfig config,
             Precision precision,
             List<LoraAdapter> adapters,
+            @Nullable BottleneckConfig bottlenecks,
             int maxRows,
             int maxPositions,
             Use use) {
@@ -101,7 +130,7 @@ public final class DecoderBuffers {
         boolean training = use.isTraining();
         int rows = this.maxRows;
         int d = config.hiddenSize();
-        this.layers = layers(allocator, config, rows, compute);
+        this.layers = layers(allocator, config, bottlenecks, rows, compute);
         this.tokens = allocator.tensor(MemoryKind.WORKSPACE, "tokens", DType.I32, 1, rows);
         this.positions = allocator.tensor(MemoryKind.WORKSPACE, "positions", DType.I32, 1, rows);
         this.cosSin =
@@ -116,16 +145,24 @@ public final class DecoderBuffers {
         this.logitRows =
                 wanted >= TokenBatch.ROW_MULTIPLE ? wanted / TokenBatch.ROW_MULTIPLE * TokenBatch.ROW_MULTIPLE : wanted;
         this.head = head(allocator, config, rows, compute);
-        this.lora = new LoraBuffers(allocator, adapters, rows, precision, keep(use));
+        this.lora = new LoraBuffers(allocator, adapters, rows, logitRows, precision, keep(use));
+        this.bottlenecks = bottlenecks == null
+                ? null
+                : BottleneckBuffers.Shared.allocate(allocator, rows, d, bottlenecks.size(), compute, training);
     }
 
-    private List<LayerBuffers> layers(Allocator allocator, DecoderConfig config, int rows, DType compute) {
+    private List<LayerBuffers> layers(
+            Allocator allocator,
+            DecoderConfig config,
+            @Nullable BottleneckConfig bottlenecks,
+            int rows,
+            DType compute) {
         boolean ownKeys = use != Use.GENERATION;
         List<LayerBuffers> all = new ArrayList<>(config.layers());
         for (int layer = 0; layer < config.layers(); layer++) {
             String name = "layer " + layer;
             if (layer == 0 || use == Use.TRAINING) {
-                all.add(LayerBuffers.allocate(allocator, config, name, rows, compute, ownKeys));
+                all.add(LayerBuffers.allocate(allocator, config, bottlenecks, name, rows, compute, ownKeys));
             } else if (use == Use.CHECKPOINTED_TRAINING) {
                 all.add(all.getFirst().withOwnInput(allocator, name));
             } else {
@@ -205,6 +242,14 @@ public final class DecoderBuffers {
     /** The buffers of the adapters' low-rank parts. */
     public LoraBuffers lora() {
         return lora;
+    }
+
+    /** What the bottleneck modules share. */
+    BottleneckBuffers.Shared bottlenecks() {
+        if (bottlenecks == null) {
+            throw new IllegalStateException("these buffers were set up for a decoder without bottleneck modules");
+        }
+        return bottlenecks;
     }
 
     LayerBuffers layer(int index) {

@@ -1,14 +1,17 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.Bottleneck;
 import dev.graft.engine.AttentionShape;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The weights of one decoder layer.
  *
  * @param queryNorm per-head norm of queries, or null where the architecture has none; keyNorm likewise
+ * @param attentionBottleneck the adapter module after attention, or null; mlpBottleneck likewise
  */
 record DecoderLayer(
         AttentionShape attention,
@@ -22,4 +25,32 @@ record DecoderLayer(
         Weight postNorm,
         Linear gate,
         Linear up,
-        Linear down) {}
+        Linear down,
+        @Nullable Bottleneck attentionBottleneck,
+        @Nullable Bottleneck mlpBottleneck) {
+
+    /** The same layer with these modules. */
+    DecoderLayer with(@Nullable Bottleneck afterAttention, @Nullable Bottleneck afterMlp) {
+        return new DecoderLayer(
+                attention,
+                inputNorm,
+                query,
+                key,
+                value,
+                output,
+                queryNorm,
+                keyNorm,
+                postNorm,
+                gate,
+                up,
+                down,
+                afterAttention,
+                afterMlp);
+    }
+
+
+    /** The linear layers, in the order of the computation. */
+    List<Linear> linears() {
+        return List.of(query, key, value, output, gate, up, down);
+    }
+}

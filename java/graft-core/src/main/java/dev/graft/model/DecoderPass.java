@@ -2,6 +2,7 @@ package dev.graft.model;
 
 import dev.graft.engine.Engine;
 import dev.graft.lora.AdapterRange;
+import dev.graft.lora.LayerCall;
 import dev.graft.lora.LoraPass;
 import dev.graft.tensor.Tensor;
 import java.util.List;
@@ -79,7 +80,7 @@ public final class DecoderPass {
                 .map(range -> new AdapterRange(range.adapter(), 0, 1))
                 .toList();
         LoraPass one = new LoraPass(ranges, lora.buffers(), false, 0, 0);
-        engine.linearForward(normed, List.of(one.forward(decoder.head(), logits, null)));
+        one.forward(engine, normed, List.of(new LayerCall(decoder.head(), logits)));
         return engine.download(logits);
     }
 
@@ -102,8 +103,8 @@ public final class DecoderPass {
     }
 
     private void backward(BatchContext context, LoraPass lora) {
-        boolean wholeModel = decoder.embedding().isTrainable();
-        int lowest = wholeModel ? -1 : lowestTrainedBlock(context, lora);
+        // the embedding is below all blocks
+        int lowest = decoder.embedding().isTrainable() ? -1 : lowestTrainedBlock(context, lora);
         for (int layer = decoder.layers().size() - 1; layer >= 0; layer--) {
             int attentionBlock = 2 * layer;
             int mlpBlock = attentionBlock + 1;

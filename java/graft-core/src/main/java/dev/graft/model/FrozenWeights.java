@@ -9,6 +9,8 @@ import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
 import dev.graft.io.TensorInfo;
 import dev.graft.io.TensorStore;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.TargetMatcher;
 import dev.graft.nn.Weight;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Fingerprint;
@@ -21,6 +23,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 
 /**
@@ -37,29 +40,50 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
 
     private final Engine engine;
     private final Map<String, Weight> weights = new LinkedHashMap<>();
-    /** Host memory of random weights that the engine uses in place. */
+    /** Host memory of computed weights that the engine uses in place. */
     private final List<Arena> arenas = new ArrayList<>();
 
-    private FrozenWeights(Engine engine) {
+    /** None yet; {@link #compute} adds some. */
+    FrozenWeights(Engine engine) {
         this.engine = engine;
+    }
+
+    /**
+     * Adds a weight that comes from no file.
+     *
+     * @param fill writes its rows × cols elements, in the compute dtype
+     */
+    void compute(String name, int rows, int cols, DType compute, Consumer<MemorySegment> fill) {
+        Arena arena = Arena.ofShared();
+        arenas.add(arena);
+        MemorySegment stored = arena.allocate((long) rows * cols * compute.byteSize(), 64);
+        fill.accept(stored);
+        weights.put(name, new Weight(name, engine.freeze(stored, compute, rows, cols, compute), null));
+        if (engine.freezeBytes(compute, rows, cols, compute) > 0) {
+            arena.close(); // the engine has a copy
+            arenas.removeLast();
+        }
+    }
+
+    /** What {@link #compute} allocates for a weight, on the host or in the engine's memory. */
+    static long computedBytes(Engine engine, int rows, int cols, DType compute) {
+        long copied = engine.freezeBytes(compute, rows, cols, compute);
+        return copied > 0 ? copied : (long) rows * cols * compute.byteSize();
     }
 
     /** Random weights of a decoder's shape, U(±{@value #RANDOM_BOUND}), for benchmarks. */
     public static FrozenWeights random(Engine engine, DecoderConfig config, Precision precision, long seed) {
         FrozenWeights frozen = new FrozenWeights(engine);
         DType compute = precision.compute();
-        int stream = 0;
         try {
             for (WeightShape shape : WeightShape.of(config)) {
-                Arena arena = Arena.ofShared();
-                frozen.arenas.add(arena);
-                MemorySegment stored = randomBytes(arena, shape, compute, seed, stream++);
-                TensorView view = engine.freeze(stored, compute, shape.rows(), shape.cols(), compute);
-                frozen.weights.put(shape.name(), new Weight(shape.name(), view, null));
-                if (engine.freezeBytes(compute, shape.rows(), shape.cols(), compute) > 0) {
-                    arena.close(); // the engine has a copy
-                    frozen.arenas.removeLast();
-                }
+                int stream = frozen.weights.size();
+                frozen.compute(
+                        shape.name(),
+                        shape.rows(),
+                        shape.cols(),
+                        compute,
+                        stored -> fillRandomly(stored, shape, compute, seed, stream));
             }
         } catch (RuntimeException e) {
             frozen.close();
@@ -73,16 +97,14 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         DType compute = precision.compute();
         long bytes = 0;
         for (WeightShape shape : WeightShape.of(config)) {
-            long copied = engine.freezeBytes(compute, shape.rows(), shape.cols(), compute);
-            bytes += copied > 0 ? copied : shape.size() * compute.byteSize();
+            bytes += computedBytes(engine, shape.rows(), shape.cols(), compute);
         }
         return new MemoryPlan.Builder()
                 .add(MemoryKind.FROZEN_WEIGHTS, "random weights", bytes)
                 .build();
     }
 
-    private static MemorySegment randomBytes(Arena arena, WeightShape shape, DType dtype, long seed, int stream) {
-        MemorySegment stored = arena.allocate(shape.size() * dtype.byteSize(), 64);
+    private static void fillRandomly(MemorySegment stored, WeightShape shape, DType dtype, long seed, int stream) {
         int block = (int) Math.min(RANDOM_BLOCK, shape.size());
         float[] values = RandomFill.uniform(seed, RandomPurpose.INITIALISE_WEIGHTS, stream, block, RANDOM_BOUND);
         HostFloats.write(values, stored, dtype, 0);
@@ -90,7 +112,6 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         for (long at = blockBytes; at < stored.byteSize(); at += blockBytes) {
             MemorySegment.copy(stored, 0, stored, at, Math.min(blockBytes, stored.byteSize() - at));
         }
-        return stored;
     }
 
     /** Freezes every weight of the decoder; {@link #check} should have passed. */
@@ -144,6 +165,24 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         }
     }
 
+    /**
+     * As {@link #plan(Engine, TensorStore, DecoderConfig, Precision)}, with the new frozen weights of an adapter that starts by
+     * taking over a part of the checkpoint's.
+     *
+     * @param matches the layers that {@code lora} adapts
+     * @throws InputException where these layers cannot start so
+     */
+    public static MemoryPlan plan(
+            Engine engine,
+            TensorStore store,
+            DecoderConfig config,
+            Precision precision,
+            LoraConfig lora,
+            List<TargetMatcher.Match> matches) {
+        return plan(engine, store, config, precision)
+                .plus(ResidualWeights.plan(engine, config, precision, lora, matches));
+    }
+
     /** What freezing allocates, and what it uses in place. */
     public static MemoryPlan plan(Engine engine, TensorStore store, DecoderConfig config, Precision precision) {
         long mapped = 0;
@@ -173,6 +212,10 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         int shown = Math.min(3, names.size());
         String list = String.join(", ", names.subList(0, shown));
         return names.size() > shown ? list + " and " + (names.size() - shown) + " more" : list;
+    }
+
+    boolean has(String name) {
+        return weights.containsKey(name);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.graft.model;
 
 import dev.graft.common.InputException;
+import dev.graft.engine.Allocator;
 import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.PlanningAllocator;
 import dev.graft.engine.Workspace;
@@ -37,14 +38,7 @@ public final class Generator implements AutoCloseable {
         this.workspace = new Workspace(model.engine());
         DecoderConfig config = model.decoder().config();
         this.cache = new KeyValueCache(workspace, config, model.precision(), maxTokens);
-        DecoderBuffers buffers = new DecoderBuffers(
-                workspace,
-                config,
-                model.precision(),
-                model.adapters(),
-                Math.min(maxTokens, PROMPT_BLOCK),
-                maxTokens,
-                DecoderBuffers.Use.GENERATION);
+        DecoderBuffers buffers = buffers(workspace, model, maxTokens);
         this.pass = new DecoderPass(model.engine(), model.decoder(), buffers);
     }
 
@@ -53,15 +47,13 @@ public final class Generator implements AutoCloseable {
         PlanningAllocator plan = new PlanningAllocator(model.engine().bufferLayout());
         DecoderConfig config = model.decoder().config();
         new KeyValueCache(plan, config, model.precision(), maxTokens);
-        new DecoderBuffers(
-                plan,
-                config,
-                model.precision(),
-                model.adapters(),
-                Math.min(maxTokens, PROMPT_BLOCK),
-                maxTokens,
-                DecoderBuffers.Use.GENERATION);
+        buffers(plan, model, maxTokens);
         return plan.plan();
+    }
+
+    private static DecoderBuffers buffers(Allocator allocator, LanguageModel model, int maxTokens) {
+        return DecoderBuffers.of(
+                allocator, model, Math.min(maxTokens, PROMPT_BLOCK), maxTokens, DecoderBuffers.Use.GENERATION);
     }
 
     /**

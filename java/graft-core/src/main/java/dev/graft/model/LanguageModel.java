@@ -1,10 +1,12 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraPass;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A decoder on an engine, with or without adapters: what evaluation, generation and training run. */
 public interface LanguageModel {
@@ -16,6 +18,11 @@ public interface LanguageModel {
 
     /** The adapters that take part in a pass; none for the weights alone. */
     List<LoraAdapter> adapters();
+
+    /** The bottleneck modules that its decoder contains; null for none. */
+    default @Nullable BottleneckConfig bottlenecks() {
+        return null;
+    }
 
     /**
      * The adapters at work on a batch of {@code rows} tokens.

@@ -1,5 +1,6 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.engine.Allocator;
 import dev.graft.engine.MemoryKind;
 import dev.graft.tensor.DType;
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param middle residual stream after attention [T, d]
  * @param postRstd of the second norm [1, T]
  * @param gate of the SwiGLU [T, ff]; backward overwrites it with its gradient, up likewise
+ * @param attentionBottleneck of the adapter module after attention; null without one, mlpBottleneck likewise
  */
 record LayerBuffers(
         Tensor x,
@@ -36,10 +38,18 @@ record LayerBuffers(
         Tensor middle,
         Tensor postRstd,
         Tensor gate,
-        Tensor up) {
+        Tensor up,
+        @Nullable BottleneckBuffers attentionBottleneck,
+        @Nullable BottleneckBuffers mlpBottleneck) {
 
     static LayerBuffers allocate(
-            Allocator allocator, DecoderConfig config, String layer, int rows, DType compute, boolean ownKeys) {
+            Allocator allocator,
+            DecoderConfig config,
+            @Nullable BottleneckConfig bottlenecks,
+            String layer,
+            int rows,
+            DType compute,
+            boolean ownKeys) {
         Maker make = new Maker(allocator, layer);
         boolean normalised = config.queryKeyNorm();
         int queries = config.queryWidth();
@@ -59,7 +69,11 @@ record LayerBuffers(
                 make.tensor("middle", compute, rows, config.hiddenSize()),
                 make.tensor("post rstd", DType.F32, 1, rows),
                 make.bordered("gate", compute, rows, config.intermediateSize()),
-                make.bordered("up", compute, rows, config.intermediateSize()));
+                make.bordered("up", compute, rows, config.intermediateSize()),
+                bottlenecks != null && bottlenecks.placement() == BottleneckConfig.Placement.HOULSBY
+                        ? make.bottleneck("attention adapter", config, bottlenecks, rows, compute)
+                        : null,
+                bottlenecks == null ? null : make.bottleneck("mlp adapter", config, bottlenecks, rows, compute));
     }
 
     /** The buffers of another layer that shares all with this one but the input that it keeps. */
@@ -79,12 +93,20 @@ record LayerBuffers(
                 middle,
                 postRstd,
                 gate,
-                up);
+                up,
+                attentionBottleneck,
+                mlpBottleneck);
     }
 
     private record Maker(Allocator allocator, String layer) {
         Tensor tensor(String name, DType dtype, int rows, int cols) {
             return allocator.tensor(MemoryKind.ACTIVATIONS, layer + " " + name, dtype, rows, cols);
+        }
+
+        BottleneckBuffers bottleneck(
+                String name, DecoderConfig config, BottleneckConfig bottlenecks, int rows, DType compute) {
+            return BottleneckBuffers.allocate(
+                    allocator, layer + " " + name, rows, config.hiddenSize(), bottlenecks.size(), compute);
         }
 
         Tensor bordered(String name, DType dtype, int rows, int cols) {

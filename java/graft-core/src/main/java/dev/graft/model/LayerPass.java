@@ -1,6 +1,8 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.Bottleneck;
 import dev.graft.engine.Engine;
+import dev.graft.lora.LayerCall;
 import dev.graft.lora.LoraPass;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
@@ -16,6 +18,8 @@ import org.jspecify.annotations.Nullable;
  * <pre>
  *   x ─ norm ─ q,k,v ─ rope ─ attention ─ o ─(+ x)─ middle ─ norm ─ gate,up ─ swiglu ─ down ─(+ middle)─ y
  * </pre>
+ *
+ * A bottleneck module, if there is one, comes before the sum that ends its block: {@link BottleneckPass}.
  */
 final class LayerPass {
     private final Engine engine;
@@ -63,28 +67,39 @@ final class LayerPass {
                 batch.allValues(index, buffers),
                 head(buffers.attended()),
                 head(buffers.logSumExp()));
-        engine.linearForward(head(buffers.attended()), List.of(lora.forward(layer.output(), middle, x)));
+        endBlock(head(buffers.attended()), layer.output(), attentionBottleneck(), x, middle);
 
         Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
-        engine.linearForward(
+        lora.forward(
+                engine,
                 postNormed,
                 List.of(
-                        lora.forward(layer.gate(), head(buffers.gate()), null),
-                        lora.forward(layer.up(), head(buffers.up()), null)));
+                        new LayerCall(layer.gate(), head(buffers.gate())),
+                        new LayerCall(layer.up(), head(buffers.up()))));
         Tensor activated = head(shared.activated());
         engine.swigluForward(head(buffers.gate()), head(buffers.up()), activated);
-        engine.linearForward(activated, List.of(lora.forward(layer.down(), y, middle)));
+        endBlock(activated, layer.down(), mlpBottleneck(), middle, y);
+    }
+
+    /** {@code y = residual + last(input)}, with what a module makes of the latter. */
+    private void endBlock(Tensor input, Linear last, @Nullable BottleneckPass bottleneck, Tensor residual, Tensor y) {
+        if (bottleneck == null) {
+            lora.forward(engine, input, List.of(new LayerCall(last, y, residual)));
+        } else {
+            bottleneck.forward(input, last, residual, y);
+        }
     }
 
     private void project(Tensor normed, Tensor keys, Tensor values) {
         Tensor rawQuery = layer.queryNorm() == null ? buffers.query() : Objects.requireNonNull(buffers.rawQuery());
         Tensor rawKeys = layer.keyNorm() == null ? keys : head(Objects.requireNonNull(buffers.rawKey()));
-        engine.linearForward(
+        lora.forward(
+                engine,
                 normed,
                 List.of(
-                        lora.forward(layer.query(), head(rawQuery), null),
-                        lora.forward(layer.key(), rawKeys, null),
-                        lora.forward(layer.value(), values, null)));
+                        new LayerCall(layer.query(), head(rawQuery)),
+                        new LayerCall(layer.key(), rawKeys),
+                        new LayerCall(layer.value(), values)));
         if (layer.queryNorm() != null) {
             normHeads(head(rawQuery), layer.queryNorm(), head(buffers.query()), buffers.queryRstd());
         }
@@ -103,6 +118,10 @@ final class LayerPass {
 
     /** Whether the MLP block has anything to train. */
     boolean trainsMlp() {
+        return trainsMlpLayers() || trains(layer.mlpBottleneck());
+    }
+
+    private boolean trainsMlpLayers() {
         return trains(layer.gate())
                 || trains(layer.up())
                 || trains(layer.down())
@@ -111,18 +130,28 @@ final class LayerPass {
 
     /** Whether the attention block has anything to train. */
     boolean trainsAttention() {
-        return trainsProjections() || trains(layer.output());
+        return trainsProjections() || trains(layer.output()) || trains(layer.attentionBottleneck());
     }
 
     private boolean trainsProjections() {
         return trains(layer.query())
                 || trains(layer.key())
                 || trains(layer.value())
+                || isTrainable(layer.queryNorm())
+                || isTrainable(layer.keyNorm())
                 || layer.inputNorm().isTrainable();
+    }
+
+    private static boolean isTrainable(@Nullable Weight weight) {
+        return weight != null && weight.isTrainable();
     }
 
     private boolean trains(Linear linear) {
         return linear.isTrainable() || lora.adapts(linear);
+    }
+
+    private static boolean trains(@Nullable Bottleneck bottleneck) {
+        return bottleneck != null && bottleneck.isTrainable();
     }
 
     /**
@@ -132,8 +161,12 @@ final class LayerPass {
      * @param inputNeeded whether anything before this block is trained
      */
     void backwardMlp(boolean inputNeeded) {
+        boolean throughMlp = inputNeeded || trainsMlpLayers();
+        Tensor dOutput = outputGradient(mlpBottleneck(), throughMlp);
+        if (!throughMlp) {
+            return;
+        }
         DecoderBuffers.Gradients gradients = shared.gradients();
-        Tensor dResidual = head(gradients.residual());
         Tensor middle = head(buffers.middle());
         Tensor gate = head(buffers.gate());
         Tensor up = head(buffers.up());
@@ -141,27 +174,31 @@ final class LayerPass {
         Tensor activated = head(shared.activated());
         engine.swigluForward(gate, up, activated);
         Tensor dActivated = head(gradients.activated());
-        engine.linearBackward(activated, List.of(lora.backward(layer.down(), dResidual)), dActivated);
+        lora.backward(engine, activated, List.of(new LayerCall(layer.down(), dOutput)), dActivated);
         engine.swigluBackward(dActivated, gate, up, gate, up);
 
         Tensor postNormed = norm(middle, layer.postNorm(), buffers.postRstd());
         Tensor dNormed = inputNeeded || layer.postNorm().isTrainable() ? head(gradients.normed()) : null;
-        engine.linearBackward(
-                postNormed, List.of(lora.backward(layer.gate(), gate), lora.backward(layer.up(), up)), dNormed);
+        lora.backward(
+                engine, postNormed, List.of(new LayerCall(layer.gate(), gate), new LayerCall(layer.up(), up)), dNormed);
         if (dNormed != null) {
-            normBackward(dNormed, middle, layer.postNorm(), buffers.postRstd(), dResidual);
+            normBackward(dNormed, middle, layer.postNorm(), buffers.postRstd(), head(gradients.residual()));
         }
     }
 
     /** Backward of the attention block, like {@link #backwardMlp}. */
     void backwardAttention(int index, boolean inputNeeded) {
         DecoderBuffers.Gradients gradients = shared.gradients();
-        Tensor dResidual = head(gradients.residual());
         Tensor x = head(buffers.x());
 
         boolean throughAttention = inputNeeded || trainsProjections();
+        boolean throughOutput = throughAttention || trains(layer.output());
+        Tensor dOutput = outputGradient(attentionBottleneck(), throughOutput);
+        if (!throughOutput) {
+            return;
+        }
         Tensor dAttended = throughAttention ? head(gradients.attended()) : null;
-        engine.linearBackward(head(buffers.attended()), List.of(lora.backward(layer.output(), dResidual)), dAttended);
+        lora.backward(engine, head(buffers.attended()), List.of(new LayerCall(layer.output(), dOutput)), dAttended);
         if (dAttended == null) {
             return;
         }
@@ -186,16 +223,49 @@ final class LayerPass {
 
         Tensor normed = norm(x, layer.inputNorm(), buffers.inputRstd());
         Tensor dNormed = inputNeeded || layer.inputNorm().isTrainable() ? head(gradients.normed()) : null;
-        engine.linearBackward(
+        lora.backward(
+                engine,
                 normed,
                 List.of(
-                        lora.backward(layer.query(), dQuery),
-                        lora.backward(layer.key(), dKey),
-                        lora.backward(layer.value(), dValue)),
+                        new LayerCall(layer.query(), dQuery),
+                        new LayerCall(layer.key(), dKey),
+                        new LayerCall(layer.value(), dValue)),
                 dNormed);
         if (dNormed != null) {
-            normBackward(dNormed, x, layer.inputNorm(), buffers.inputRstd(), dResidual);
+            normBackward(dNormed, x, layer.inputNorm(), buffers.inputRstd(), head(gradients.residual()));
         }
+    }
+
+    // ---- bottleneck modules
+
+    private @Nullable BottleneckPass attentionBottleneck() {
+        return bottleneck(layer.attentionBottleneck(), buffers.attentionBottleneck());
+    }
+
+    private @Nullable BottleneckPass mlpBottleneck() {
+        return bottleneck(layer.mlpBottleneck(), buffers.mlpBottleneck());
+    }
+
+    private @Nullable BottleneckPass bottleneck(@Nullable Bottleneck module, @Nullable BottleneckBuffers kept) {
+        return module == null
+                ? null
+                : new BottleneckPass(engine, module, Objects.requireNonNull(kept), shared.bottlenecks(), lora, rows);
+    }
+
+    /**
+     * The gradient of the output of a block's last layer: that of the residual stream, or what a module makes of it.
+     *
+     * @param needed whether it will be read
+     */
+    private Tensor outputGradient(@Nullable BottleneckPass bottleneck, boolean needed) {
+        Tensor dResidual = head(shared.gradients().residual());
+        if (bottleneck == null) {
+            return dResidual;
+        }
+        // free until the block's norm needs it
+        Tensor dh = head(shared.gradients().normed());
+        bottleneck.backward(dResidual, needed ? dh : null);
+        return dh;
     }
 
     // ---- norms

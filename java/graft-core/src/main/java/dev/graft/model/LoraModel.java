@@ -13,15 +13,27 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
-/** A frozen model with one adapter attached. */
+/**
+ * A frozen model with one adapter attached. Where the adapter trains modules whole, the decoder has the adapter's weights in place
+ * of the base's.
+ */
 public final class LoraModel implements Trainable {
     private final PretrainedModel base;
     private final LoraAdapter adapter;
+    private final Decoder decoder;
+    /** New frozen weights of the adapted layers, where the adapter took over a part of the base's. */
+    private final @Nullable FrozenWeights residual;
 
-    LoraModel(PretrainedModel base, LoraAdapter adapter) {
+    /** @param residual the adapted layers' weights without what the adapter took over; null where it took nothing */
+    LoraModel(PretrainedModel base, LoraAdapter adapter, @Nullable FrozenWeights residual) {
         this.base = base;
         this.adapter = adapter;
+        this.residual = residual;
+        this.decoder = residual == null && adapter.savedWeights().isEmpty()
+                ? base.decoder()
+                : new Decoder(base.config(), new AdaptedWeights(base.weights(), residual, adapter));
     }
 
     public PretrainedModel base() {
@@ -44,7 +56,17 @@ public final class LoraModel implements Trainable {
 
     @Override
     public Decoder decoder() {
-        return base.decoder();
+        return decoder;
+    }
+
+    /** Whether the adapter took over a part of the base, so that its layers have frozen weights of their own. */
+    public boolean changesBase() {
+        return residual != null;
+    }
+
+    /** The fingerprint of all frozen weights that the base and this adapter have in the engine's memory now. */
+    public long residentFingerprint() {
+        return base.residentFingerprint() + (residual == null ? 0 : residual.residentFingerprint());
     }
 
     @Override
@@ -76,10 +98,23 @@ public final class LoraModel implements Trainable {
         identity.put("rank_pattern", config.rankPattern().toString());
         identity.put("alpha_pattern", config.alphaPattern().toString());
         identity.put("rslora", String.valueOf(config.rsLora()));
+        identity.put("modules_to_save", config.modulesToSave().names().toString());
+        identity.put(
+                "ensure_weight_tying", String.valueOf(config.modulesToSave().keepTies()));
+        if (config.useDora()) {
+            identity.put("dora", "true");
+        }
+        identity.put("init", config.init().toString());
+        identity.put(
+                "fingerprint of the changed base",
+                residual == null ? "none" : HexFormat.of().toHexDigits(residual.residentFingerprint()));
         return identity;
     }
 
-    /** Writes {@code adapter_config.json} and {@code adapter_model.safetensors} as PEFT does. */
+    /**
+     * Writes {@code adapter_config.json} and {@code adapter_model.safetensors} as PEFT does. What took over a part of the base is
+     * written as plain LoRA of twice the rank, for the base as it is.
+     */
     @Override
     public void save(Path folder) {
         PeftAdapter.write(folder, adapter, engine(), base.folder().toString(), base.fingerprint());

@@ -2,6 +2,7 @@ package dev.graft.model;
 
 import dev.graft.engine.Engine;
 import dev.graft.lora.AdapterRange;
+import dev.graft.lora.LayerCall;
 import dev.graft.lora.LoraPass;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Weight;
@@ -74,7 +75,7 @@ final class LossHead {
         Tensor logits = work.logits().rows(0, rows);
         engine.gatherRows(buffers.residual(config.layers()).rows(0, batch.rows()), index, gathered);
         engine.rmsNormForward(gathered, norm.value(), config.rmsNormEpsilon(), normed, rstd);
-        engine.linearForward(normed, List.of(chunkLora.forward(head, logits, null)));
+        chunkLora.forward(engine, normed, List.of(new LayerCall(head, logits)));
 
         Tensor dLogits =
                 backward ? Objects.requireNonNull(work.logitGradients()).rows(0, rows) : null;
@@ -98,7 +99,7 @@ final class LossHead {
             engine.zero(dLogits.rows(targets, rows));
         }
         Tensor dNormed = Objects.requireNonNull(work.normedGradient()).rows(0, rows);
-        engine.linearBackward(normed, List.of(chunkLora.backward(head, dLogits)), dNormed);
+        chunkLora.backward(engine, normed, List.of(new LayerCall(head, dLogits)), dNormed);
         engine.rmsNormBackward(dNormed, gathered, norm.value(), rstd, dNormed, false, norm.gradient());
         engine.scatterAddRows(dNormed, index, buffers.gradients().residual().rows(0, batch.rows()));
     }

@@ -1,19 +1,26 @@
 package dev.graft.model;
 
+import dev.graft.bottleneck.BottleneckAdapter;
+import dev.graft.bottleneck.BottleneckConfig;
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.common.InputException;
 import dev.graft.engine.Allocator;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
 import dev.graft.io.Checkpoint;
+import dev.graft.io.TensorInfo;
 import dev.graft.io.TensorStore;
 import dev.graft.lora.LoraAdapter;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.LoraPass;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.tensor.Fingerprint;
+import dev.graft.tensor.HostFloats;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -40,6 +47,9 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     private final FrozenWeights weights;
     private final Decoder decoder;
     private final Workspace workspace;
+    /** The frozen weights of adapters that took over a part of the base's. */
+    private final List<FrozenWeights> residuals = new ArrayList<>();
+
     private @Nullable Long fingerprint;
 
     private PretrainedModel(
@@ -158,14 +168,26 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     }
 
     /**
-     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero.
+     * Attaches a new adapter, ready to train: A random by {@code seed}, B zero, or both taken from the base's weights; DoRA's m the
+     * lengths of W0's rows, modules to save as the base has them.
      *
-     * @throws InputException where a target pattern matches nothing
+     * @throws InputException where a target pattern or a module to save matches nothing, or the layers cannot start as the
+     *     configuration says
      */
     public LoraModel attach(LoraConfig config, long seed) {
         LoraAdapter adapter = newAdapter(config, workspace, true);
-        adapter.initialise(engine, seed);
-        return new LoraModel(this, adapter);
+        adapter.copyWeights(engine, this::storedWeight);
+        FrozenWeights residual = null;
+        if (config.init().changesBase()) {
+            residual = ResidualWeights.of(engine, config(), weights, adapter, precision, seed);
+            residuals.add(residual);
+        } else {
+            adapter.initialise(engine, seed);
+        }
+        LoraModel model = new LoraModel(this, adapter, residual);
+        adapter.startMagnitudes(
+                engine, name -> model.decoder().linear(name).weight().value());
+        return model;
     }
 
     /**
@@ -179,21 +201,66 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
 
     /** As {@link #attach(PeftAdapter, boolean)}, with another dropout than the saved one. */
     public LoraModel attach(PeftAdapter saved, LoraConfig config, boolean training) {
-        LoraAdapter adapter =
-                LoraAdapter.create(config, saved.matches(decoder.linearModules()), workspace, precision, training);
+        List<SavableWeight> weights = decoder.savableWeights();
+        saved.checkSaved(weights);
+        LoraAdapter adapter = LoraAdapter.create(
+                config, saved.matches(decoder.linearModules()), weights, workspace, precision, training);
         adapter.setWeights(engine, saved.weights());
-        return new LoraModel(this, adapter);
+        return new LoraModel(this, adapter, null);
     }
 
     /** An adapter of this model's shape, not yet initialised, from any allocator: also a planning one. */
     public LoraAdapter newAdapter(LoraConfig config, Allocator allocator, boolean training) {
+        List<SavableWeight> weights = decoder.savableWeights();
+        config.modulesToSave().requireFound(weights);
         return LoraAdapter.create(
-                config, TargetMatcher.match(config, decoder.linearModules()), allocator, precision, training);
+                config, TargetMatcher.match(config, decoder.linearModules()), weights, allocator, precision, training);
+    }
+
+    /** A weight in float32, as the checkpoint has it; of a tied head the embedding. */
+    private float[] storedWeight(String name) {
+        String own = config().tiedEmbeddings() && name.equals(Decoder.HEAD_WEIGHT) ? Decoder.EMBEDDING_WEIGHT : name;
+        if (checkpoint == null) {
+            return engine.download(weights.weight(own).value());
+        }
+        TensorInfo info = checkpoint.info(own);
+        return HostFloats.read(checkpoint.data(own), info.dtype(), 0, Math.toIntExact(info.elements()));
+    }
+
+    WeightSource weights() {
+        return weights;
+    }
+
+    /** Inserts new bottleneck modules, ready to train: as if they were not there until something is learnt. */
+    public BottleneckModel attach(BottleneckConfig config, long seed) {
+        BottleneckAdapter adapter = newBottlenecks(config, true);
+        adapter.initialise(engine, seed);
+        return new BottleneckModel(this, adapter);
+    }
+
+    /**
+     * Inserts saved bottleneck modules.
+     *
+     * @param training whether they are to be trained further
+     * @throws InputException where they do not fit this model
+     */
+    public BottleneckModel attach(BottleneckFile saved, boolean training) {
+        saved.requireFits(config().hiddenSize(), config().layers());
+        BottleneckAdapter adapter = newBottlenecks(saved.config(), training);
+        adapter.setWeights(engine, saved.weights());
+        return new BottleneckModel(this, adapter);
+    }
+
+    private BottleneckAdapter newBottlenecks(BottleneckConfig config, boolean training) {
+        return BottleneckAdapter.create(
+                config, config().hiddenSize(), config().layers(), workspace, precision, training);
     }
 
     @Override
     public void close() {
         workspace.close();
+        residuals.forEach(FrozenWeights::close);
+        residuals.clear();
         weights.close();
         if (checkpoint != null) {
             checkpoint.close();

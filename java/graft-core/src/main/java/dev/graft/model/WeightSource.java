@@ -7,4 +7,9 @@ import dev.graft.nn.Weight;
 public interface WeightSource {
     /** The weight of this name, in the compute dtype. */
     Weight weight(String name);
+
+    /** The output head's weight: the embedding where the two are tied. */
+    default Weight head(DecoderConfig config) {
+        return weight(config.tiedEmbeddings() ? Decoder.EMBEDDING_WEIGHT : Decoder.HEAD_WEIGHT);
+    }
 }

@@ -23,8 +23,12 @@ public final class FlatParameters {
     /** Parameters start on 64-byte boundaries; the gaps stay zero. */
     private static final int ALIGNMENT = 16;
 
-    /** One parameter: its name, its shape, and where it starts in the flat array. */
-    public record Slot(String name, int rows, int cols, int offset) {
+    /**
+     * One parameter: its name, its shape, and where it starts in the flat array.
+     *
+     * @param fast whether LoRA+ gives it the larger learning rate: B does, A does not
+     */
+    public record Slot(String name, int rows, int cols, int offset, boolean fast) {
         public int size() {
             return rows * cols;
         }
@@ -37,13 +41,22 @@ public final class FlatParameters {
 
         /** Adds a parameter and returns its place. */
         public Slot add(String name, int rows, int cols) {
+            return add(name, rows, cols, false);
+        }
+
+        /** As {@link #add}, for a parameter to which LoRA+ gives the larger learning rate. */
+        public Slot addFast(String name, int rows, int cols) {
+            return add(name, rows, cols, true);
+        }
+
+        private Slot add(String name, int rows, int cols, boolean fast) {
             long offset = (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
             end = offset + (long) rows * cols;
             if (end > Integer.MAX_VALUE - ALIGNMENT) {
                 throw new InputException("more than 2^31 trainable numbers at " + name
                         + "; train fewer modules (--targets) or a smaller --rank");
             }
-            Slot slot = new Slot(name, rows, cols, (int) offset);
+            Slot slot = new Slot(name, rows, cols, (int) offset, fast);
             slots.add(slot);
             return slot;
         }
@@ -53,6 +66,7 @@ public final class FlatParameters {
     private final Tensor values;
     private final Tensor computeValues;
     private final @Nullable Tensor gradients;
+    private int version;
 
     /** @param training whether gradients are needed */
     public FlatParameters(Layout layout, Allocator allocator, Precision precision, boolean training) {
@@ -106,11 +120,17 @@ public final class FlatParameters {
         return view(computeValues, slot).asReadOnly();
     }
 
-    /** Rewrites the compute-dtype copy from the values; to be called after every change of the values. */
+    /** Rewrites what is derived from the values: the compute-dtype copy. To be called after every change of the values. */
     public void refresh(Engine engine) {
+        version++;
         if (computeValues != values) {
             engine.convert(values, computeValues);
         }
+    }
+
+    /** Counts the calls of {@link #refresh}: what else is derived from the values is as old as the version it was made at. */
+    public int version() {
+        return version;
     }
 
     private static Tensor view(Tensor flat, Slot slot) {

@@ -25,11 +25,9 @@ public final class Evaluator {
                 new DecoderPass(
                         model.engine(),
                         model.decoder(),
-                        new DecoderBuffers(
+                        DecoderBuffers.of(
                                 allocator,
-                                model.decoder().config(),
-                                model.precision(),
-                                model.adapters(),
+                                model,
                                 Batches.mostTokens(data, batchSize),
                                 Batches.longest(data),
                                 DecoderBuffers.Use.EVALUATION)));

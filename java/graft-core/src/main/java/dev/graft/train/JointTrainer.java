@@ -57,7 +57,8 @@ public final class JointTrainer implements AutoCloseable {
         this.workspace = new Workspace(engine);
         for (Member member : members) {
             orders.add(new BatchOrder(data.size(), member.config()));
-            optimizers.add(new Optimizer(member.model().parameters(), workspace));
+            optimizers.add(new Optimizer(
+                    member.model().parameters(), workspace, member.config().loraPlusRatio()));
             engine.zero(member.model().parameters().gradients());
         }
         TrainingSize size =
@@ -79,8 +80,21 @@ public final class JointTrainer implements AutoCloseable {
         if (members.isEmpty()) {
             throw new IllegalArgumentException("no adapter to train");
         }
+        boolean saves = members.stream()
+                .anyMatch(member -> !member.model().adapter().savedWeights().isEmpty());
+        if (saves && members.size() > 1) {
+            throw new InputException(
+                    "adapters with modules to save cannot be trained together: each has whole weights of"
+                            + " its own for the same rows; train one at a time (--at-once 1)");
+        }
         TrainConfig first = members.getFirst().config();
         for (Member member : members) {
+            if (member.model().changesBase()) {
+                throw new InputException(
+                        "--init " + member.model().adapter().config().init()
+                                + " changes the frozen weights, which adapters that are trained together share; use gaussian or"
+                                + " kaiming, or train it alone");
+            }
             TrainConfig config = member.config();
             boolean alike = config.batchSize() == first.batchSize()
                     && config.gradAccum() == first.gradAccum()

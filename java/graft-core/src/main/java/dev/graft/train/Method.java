@@ -1,10 +1,15 @@
 package dev.graft.train;
 
+import dev.graft.bottleneck.BottleneckConfig;
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
+import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.WeightShape;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A way to fine-tune a model: what is trained beside its frozen weights, or in their place. */
 public sealed interface Method {
@@ -18,13 +23,27 @@ public sealed interface Method {
      * @param matches the layers that it adapts
      */
     record Lora(LoraConfig config, List<TargetMatcher.Match> matches) implements Method {
-        /** Σ r (d + k). */
+        /** Σ r (d + k), with DoRA Σ r (d + k) + d, and the numbers of modules that are trained whole. */
         @Override
         public long trainableCount(DecoderConfig model) {
-            return matches.stream()
-                    .mapToLong(match -> (long) match.rank()
-                            * (match.module().in() + match.module().out()))
-                    .sum();
+            long lowRank = matches.stream().mapToLong(this::trainableCount).sum();
+            return lowRank
+                    + savedWeights(model).stream()
+                            .mapToLong(SavableWeight::size)
+                            .sum();
+        }
+
+        /** Of one adapted layer. */
+        public long trainableCount(TargetMatcher.Match match) {
+            long out = match.module().out();
+            return match.rank() * (out + match.module().in()) + (config.useDora() ? out : 0);
+        }
+
+        /** The weights that are trained whole, each once. */
+        public List<SavableWeight> savedWeights(DecoderConfig model) {
+            return config.modulesToSave().select(Decoder.savableWeights(model)).stream()
+                    .filter(weight -> weight.tiedTo() == null)
+                    .toList();
         }
 
         public int maxRank() {
@@ -37,6 +56,23 @@ public sealed interface Method {
         @Override
         public long trainableCount(DecoderConfig model) {
             return adapters * each.trainableCount(model);
+        }
+    }
+
+    /**
+     * Bottleneck modules between the frozen weights.
+     *
+     * @param start the saved modules to start from; null for new ones
+     */
+    record Adapter(BottleneckConfig config, @Nullable BottleneckFile start) implements Method {
+        /** New modules. */
+        public Adapter(BottleneckConfig config) {
+            this(config, null);
+        }
+
+        @Override
+        public long trainableCount(DecoderConfig model) {
+            return config.parameterCount(model.hiddenSize(), model.layers());
         }
     }
 

@@ -19,6 +19,7 @@ import dev.graft.engine.AdamW;
  * @param evalEvery steps between evaluations; 0 = never
  * @param saveEvery steps between checkpoints; 0 = never
  * @param gradientCheckpointing whether layers keep their input alone and backward computes the rest again: less memory, the same bits
+ * @param loraPlusRatio how many times A's learning rate B's is (LoRA+: Hayou et al., 2024); 1 = plain LoRA
  */
 public record TrainConfig(
         int epochs,
@@ -37,7 +38,8 @@ public record TrainConfig(
         boolean shuffle,
         int evalEvery,
         int saveEvery,
-        boolean gradientCheckpointing) {
+        boolean gradientCheckpointing,
+        double loraPlusRatio) {
 
     public TrainConfig {
         atLeast("--epochs", epochs, 1);
@@ -53,6 +55,7 @@ public record TrainConfig(
         inRange("--beta2", beta2, 0, Math.nextDown(1.0));
         inRange("--eps", epsilon, 0, Double.MAX_VALUE);
         inRange("--clip-norm", clipNorm, 0, Double.MAX_VALUE);
+        inRange("--lora-plus-ratio", loraPlusRatio, 1, Double.MAX_VALUE);
     }
 
     private static void atLeast(String flag, int value, int least) {
@@ -87,7 +90,8 @@ public record TrainConfig(
                 shuffle,
                 evalEvery,
                 saveEvery,
-                gradientCheckpointing);
+                gradientCheckpointing,
+                loraPlusRatio);
     }
 
     /** The update that ends step {@code step} (from 0) of {@code totalSteps}. */
@@ -124,6 +128,7 @@ public record TrainConfig(
         private boolean shuffle = true;
         private int evalEvery;
         private int saveEvery;
+        private double loraPlusRatio = 1;
         private boolean gradientCheckpointing;
 
         private Builder() {}
@@ -213,6 +218,11 @@ public record TrainConfig(
             return this;
         }
 
+        public Builder loraPlusRatio(double value) {
+            loraPlusRatio = value;
+            return this;
+        }
+
         public TrainConfig build() {
             return new TrainConfig(
                     epochs,
@@ -231,7 +241,8 @@ public record TrainConfig(
                     shuffle,
                     evalEvery,
                     saveEvery,
-                    gradientCheckpointing);
+                    gradientCheckpointing,
+                    loraPlusRatio);
         }
     }
 }

@@ -62,15 +62,13 @@ public final class Trainer implements AutoCloseable {
         this.dataFingerprint = TrainerState.fingerprint(data);
         this.workspace = new Workspace(model.engine());
         TrainingSize size = TrainingSize.of(data, evalData, config.batchSize());
-        this.optimizer = new Optimizer(model.parameters(), workspace);
+        this.optimizer = new Optimizer(model.parameters(), workspace, config.loraPlusRatio());
         this.pass = new DecoderPass(
                 model.engine(),
                 model.decoder(),
-                new DecoderBuffers(
+                DecoderBuffers.of(
                         workspace,
-                        model.decoder().config(),
-                        model.precision(),
-                        model.adapters(),
+                        model,
                         size.maxRows(),
                         size.maxPositions(),
                         DecoderBuffers.Use.training(config.gradientCheckpointing())));

@@ -1,5 +1,7 @@
 package dev.graft.train;
 
+import dev.graft.bottleneck.BottleneckAdapter;
+import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.common.InputException;
 import dev.graft.engine.Allocator;
 import dev.graft.engine.BufferLayout;
@@ -10,6 +12,7 @@ import dev.graft.engine.PlanningAllocator;
 import dev.graft.engine.Precision;
 import dev.graft.io.TensorStore;
 import dev.graft.lora.LoraAdapter;
+import dev.graft.model.Decoder;
 import dev.graft.model.DecoderBuffers;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
@@ -47,9 +50,13 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
     /** The memory of what {@code method} leaves frozen. */
     public static MemoryPlan frozen(
             Engine engine, TensorStore checkpoint, DecoderConfig config, Precision precision, Method method) {
-        return method instanceof Method.Full
-                ? MemoryPlan.NONE
-                : FrozenWeights.plan(engine, checkpoint, config, precision);
+        return switch (method) {
+            case Method.Lora lora ->
+                FrozenWeights.plan(engine, checkpoint, config, precision, lora.config(), lora.matches());
+            case Method.JointLora joint -> FrozenWeights.plan(engine, checkpoint, config, precision);
+            case Method.Adapter modules -> FrozenWeights.plan(engine, checkpoint, config, precision);
+            case Method.Full full -> MemoryPlan.NONE;
+        };
     }
 
     /** As above, where the frozen weights' memory is known already. */
@@ -62,14 +69,23 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
             TrainingSize size) {
         PlanningAllocator plan = new PlanningAllocator(layout);
         List<LoraAdapter> adapters = new ArrayList<>();
+        BottleneckConfig bottlenecks = null;
         int batches = 1;
         switch (method) {
-            case Method.Lora lora -> adapters.add(adapter(lora, plan, precision));
+            case Method.Lora lora -> adapters.add(adapter(lora, config, plan, precision));
             case Method.JointLora joint -> {
                 batches = joint.adapters();
                 for (int i = 0; i < joint.adapters(); i++) {
-                    adapters.add(adapter(joint.each(), plan, precision));
+                    adapters.add(adapter(joint.each(), config, plan, precision));
                 }
+            }
+            case Method.Adapter modules -> {
+                bottlenecks = modules.config();
+                optimized(
+                        BottleneckAdapter.create(
+                                        bottlenecks, config.hiddenSize(), config.layers(), plan, precision, true)
+                                .parameters(),
+                        plan);
             }
             case Method.Full full -> optimized(FullModel.parameters(config, plan, precision), plan);
         }
@@ -78,6 +94,7 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
                 config,
                 precision,
                 adapters,
+                bottlenecks,
                 Math.multiplyExact(size.maxRows(), batches),
                 size.maxPositions(),
                 DecoderBuffers.Use.training(size.gradientCheckpointing()));
@@ -89,8 +106,9 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
         return new TrainingPlan(frozen, plan.plan().plus(own));
     }
 
-    private static LoraAdapter adapter(Method.Lora lora, Allocator plan, Precision precision) {
-        LoraAdapter adapter = LoraAdapter.create(lora.config(), lora.matches(), plan, precision, true);
+    private static LoraAdapter adapter(Method.Lora lora, DecoderConfig config, Allocator plan, Precision precision) {
+        LoraAdapter adapter = LoraAdapter.create(
+                lora.config(), lora.matches(), Decoder.savableWeights(config), plan, precision, true);
         optimized(adapter.parameters(), plan);
         return adapter;
     }

@@ -68,6 +68,14 @@ public abstract class EngineConformance {
     }
 
     @Nested
+    class OfRescaling extends RescaleConformance {
+        @Override
+        protected Engine openEngine() {
+            return EngineConformance.this.openEngine();
+        }
+    }
+
+    @Nested
     class OfRmsNorm extends RmsNormConformance {
         @Override
         protected Engine openEngine() {
@@ -85,6 +93,22 @@ public abstract class EngineConformance {
 
     @Nested
     class OfAttention extends AttentionConformance {
+        @Override
+        protected Engine openEngine() {
+            return EngineConformance.this.openEngine();
+        }
+    }
+
+    @Nested
+    class OfGelu extends GeluConformance {
+        @Override
+        protected Engine openEngine() {
+            return EngineConformance.this.openEngine();
+        }
+    }
+
+    @Nested
+    class OfAdd extends AddConformance {
         @Override
         protected Engine openEngine() {
             return EngineConformance.this.openEngine();

@@ -123,6 +123,13 @@ public final class ReferenceEngine implements Engine {
     }
 
     @Override
+    public void add(TensorView a, TensorView b, Tensor y) {
+        shape("a", a, y.dtype(), y.rows(), y.cols());
+        shape("b", b, b.dtype() == DType.F32 ? DType.F32 : y.dtype(), y.rows(), y.cols());
+        write(read(a).combine(read(b), Double::sum), y);
+    }
+
+    @Override
     public void zero(Tensor destination) {
         HostTensors.fill(destination, 0);
     }
@@ -230,6 +237,60 @@ public final class ReferenceEngine implements Engine {
         return view == null ? null : read(view);
     }
 
+    // ---- what adapters do around linear layers
+
+    @Override
+    public void rowNorms(TensorView weight, TensorView a, TensorView b, float scale, Tensor norms) {
+        shape("A", a, DType.F32, a.rows(), weight.cols());
+        shape("B", b, DType.F32, weight.rows(), a.rows());
+        shape("norms", norms, DType.F32, 1, weight.rows());
+        apart(norms, weight, a, b);
+        write(ReferenceRescale.rowNorms(read(weight), read(a), read(b), scale), norms);
+    }
+
+    @Override
+    public void rescaleForward(
+            TensorView z,
+            @Nullable TensorView magnitude,
+            @Nullable TensorView norms,
+            @Nullable TensorView bias,
+            @Nullable TensorView residual,
+            Tensor y) {
+        shape("y", y, z.dtype(), z.rows(), z.cols());
+        apart(y, magnitude, norms, bias);
+        write(
+                ReferenceRescale.forward(
+                        read(z), readOrNull(magnitude), readOrNull(norms), readOrNull(bias), readOrNull(residual)),
+                y);
+    }
+
+    @Override
+    public void rescaleBackward(
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
+        shape("z", z, dy.rows(), dy.cols());
+        shape("dz", dz, dy.dtype(), dy.rows(), dy.cols());
+        shape("magnitude gradient", magnitudeGradient, DType.F32, 1, dy.cols());
+        apart(magnitudeGradient, dy, z, magnitude, norms, dz);
+        ReferenceRescale.Gradients gradients =
+                ReferenceRescale.backward(read(dy), read(z), read(magnitude), read(norms));
+        write(gradients.z(), dz);
+        accumulate(gradients.magnitude(), magnitudeGradient);
+    }
+
+    @Override
+    public void dropout(TensorView x, Dropout dropout, boolean complement, boolean accumulate, Tensor y) {
+        shape("y", y, x.dtype(), x.rows(), x.cols());
+        Matrix input = read(x);
+        Matrix dropped = ReferenceLinear.dropout(input, dropout);
+        Matrix result = complement ? input.plus(dropped.scaled(-1)) : dropped;
+        if (accumulate) {
+            apart(y, x);
+            accumulate(result, y);
+        } else {
+            write(result, y);
+        }
+    }
+
     // ---- the rest of a decoder layer
 
     @Override
@@ -334,6 +395,21 @@ public final class ReferenceEngine implements Engine {
         Matrix gateGradient = ReferenceOps.swigluGateGradient(read(dy), read(gate), read(up));
         write(ReferenceOps.swigluUpGradient(read(dy), read(gate)), dup);
         write(gateGradient, dgate);
+    }
+
+    @Override
+    public void geluForward(TensorView x, Tensor y) {
+        shape("y", y, x.rows(), x.cols());
+        apart(y, x);
+        write(ReferenceOps.gelu(read(x)), y);
+    }
+
+    @Override
+    public void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        shape("dy", dy, x.rows(), x.cols());
+        shape("dx", dx, x.rows(), x.cols());
+        apart(dx, dy);
+        write(ReferenceOps.geluGradient(read(dy), read(x)), dx);
     }
 
     @Override

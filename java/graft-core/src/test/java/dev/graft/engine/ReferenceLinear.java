@@ -78,6 +78,12 @@ public final class ReferenceLinear {
         return residual == null ? y : y.plus(residual);
     }
 
+    /** {@code dropout(x)}, rows counted from the first. */
+    public static Matrix dropout(Matrix x, Dropout dropout) {
+        Matrix nothing = Matrix.zeros(0, x.cols());
+        return dropout(x, new Lora(0, x.rows(), nothing, nothing, 1, dropout));
+    }
+
     private static Matrix dropout(Matrix x, Lora lora) {
         return x.rows(lora.fromRow, lora.toRow).combine(mask(x, lora), (value, factor) -> value * factor);
     }

@@ -120,6 +120,18 @@ public final class ReferenceOps {
         return 1 / (1 + Math.exp(-x));
     }
 
+    // ---- GELU
+
+    /** {@code x Φ(x)}. */
+    public static Matrix gelu(Matrix x) {
+        return x.map(value -> value * Normal.distribution(value));
+    }
+
+    /** {@code dx = dy (Φ(x) + x φ(x))}. */
+    public static Matrix geluGradient(Matrix dy, Matrix x) {
+        return dy.combine(x, (d, value) -> d * (Normal.distribution(value) + value * Normal.density(value)));
+    }
+
     // ---- loss
 
     /** [1, M]: {@code ln Σ exp(logits) - logits[target]}. */

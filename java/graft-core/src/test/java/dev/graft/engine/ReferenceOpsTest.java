@@ -117,6 +117,21 @@ class ReferenceOpsTest {
         checkGradient(up, ReferenceOps.swigluUpGradient(dy, gate), dy, moved -> ReferenceOps.swiglu(gate, moved));
     }
 
+    @Test
+    void geluBackwardIsTheGradient() {
+        Matrix x = random(3, 5);
+        Matrix dy = random(3, 5);
+        checkGradient(x, ReferenceOps.geluGradient(dy, x), dy, ReferenceOps::gelu);
+    }
+
+    /** Values of {@code torch.nn.functional.gelu} in float64. */
+    @Test
+    void geluIsTheExactOne() {
+        Matrix x = Matrix.of(1, 5, new float[] {-3, -0.75f, 0, 0.5f, 4});
+        double[] expected = {-0.00404969409489031, -0.16997051428265111, 0, 0.34573123063700656, 3.9998733150326675};
+        assertThat(ReferenceOps.gelu(x).values()).containsExactly(expected, within(1e-15));
+    }
+
     @ParameterizedTest
     @ValueSource(floats = {0, 0.4f})
     void linearBackwardIsTheGradient(float dropout) {

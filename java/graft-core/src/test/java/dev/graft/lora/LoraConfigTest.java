@@ -31,6 +31,12 @@ class LoraConfigTest {
                 fault(config -> config.alphaPattern(Map.of("q_proj", -1.0)), "alpha_pattern q_proj: -1.0"),
                 fault(config -> config.rankPattern(Map.of("q_proj(", 4)), "rank_pattern 'q_proj('"),
                 fault(config -> config.alphaPattern(Map.of("[", 4.0)), "alpha_pattern '['"),
+                fault(
+                        config -> config.init(AdapterInit.PISSA).rsLora(true).rankPattern(Map.of("q_proj", 4)),
+                        "--init pissa with --rslora and --rank-pattern"),
+                fault(
+                        config -> config.init(AdapterInit.OLORA).rsLora(true).alphaPattern(Map.of("q_proj", 4.0)),
+                        "--init olora with --rslora"),
                 fault(config -> config.targets("*.q_proj"), "'*.q_proj' is no regular expression"),
                 fault(config -> config.targets(" "), "no target modules"),
                 fault(config -> config.targets(new ModulePattern.Suffixes(List.of())), "empty"));
@@ -86,11 +92,28 @@ class LoraConfigTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"gaussian", "kaiming"})
+    @ValueSource(strings = {"gaussian", "kaiming", "pissa", "pissa_niter_0", "pissa_niter_16", "olora"})
     void initIsReadByName(String name) {
-        assertThat(AdapterInit.parse(name).name()).isEqualToIgnoringCase(name);
+        assertThat(AdapterInit.parse(name)).hasToString(name);
+        assertThat(AdapterInit.parse(name).changesBase()).isEqualTo(!name.matches("gaussian|kaiming"));
         assertThatThrownBy(() -> AdapterInit.parse(name + "x"))
                 .isInstanceOf(InputException.class)
-                .hasMessageContaining("use gaussian or kaiming");
+                .hasMessageContaining("use gaussian, kaiming, pissa");
+    }
+
+    @ParameterizedTest
+    @CsvSource({"false, 7, 14", "true, 7, 9.899494936611665"})
+    void plainLoraOfTwiceTheRankHasTheSameScales(boolean rsLora, double alpha, double plainAlpha) {
+        LoraConfig config = LoraConfig.builder()
+                .rank(3)
+                .alpha(alpha)
+                .rsLora(rsLora)
+                .init(AdapterInit.OLORA)
+                .build();
+        LoraConfig plain = config.asPlain();
+        assertThat(plain.rank()).isEqualTo(6);
+        assertThat(plain.alpha()).isEqualTo(plainAlpha);
+        assertThat(plain.scale(6, plain.alpha())).isEqualTo(config.scale(3, alpha));
+        assertThat(plain.init()).isEqualTo(AdapterInit.KAIMING);
     }
 }

@@ -13,6 +13,8 @@ import dev.graft.testing.TinyModels;
 import dev.graft.train.Optimizer;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A layer of its own: its formulas written out, and a problem that it solves. */
 class LoraLinearTest {
@@ -52,6 +54,23 @@ class LoraLinearTest {
             assertThat(layer.b()).containsOnly(0);
             assertThat(layer.a()).doesNotContain(0);
             assertThat(layer.merge()).isEqualTo(weight);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"pissa", "pissa_niter_8", "olora"})
+    void startsAsTheWeightThatItTookOver(String init) {
+        LoraConfig config = LoraConfig.builder()
+                .rank(RANK)
+                .alpha(6)
+                .init(AdapterInit.parse(init))
+                .build();
+        try (LoraLinear plain = layer(Precision.F32);
+                LoraLinear layer = LoraLinear.create(engine, Precision.F32, weight, OUT, IN, config, 1, 8)) {
+            assertThat(layer.forward(x, ROWS)).containsExactly(plain.forward(x, ROWS), within(2e-6f));
+            assertThat(layer.b()).doesNotContain(0);
+            assertThat(layer.merge()).containsExactly(weight, within(1e-6f));
+            assertThat(engine.download(layer.weight())).isNotEqualTo(weight);
         }
     }
 

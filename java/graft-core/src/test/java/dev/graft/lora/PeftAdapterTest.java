@@ -14,13 +14,17 @@ import dev.graft.engine.Workspace;
 import dev.graft.io.Json;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
+import dev.graft.model.ConfigReader;
+import dev.graft.model.Decoder;
 import dev.graft.tensor.DType;
+import dev.graft.testing.Deltas;
 import dev.graft.testing.TinyModels;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -60,6 +64,10 @@ class PeftAdapterTest {
         return modules;
     }
 
+    private static List<SavableWeight> weights() {
+        return Decoder.savableWeights(ConfigReader.read(PARITY.resolve("llama_basic/model")));
+    }
+
     private LoraAdapter adapter(LoraConfig config) {
         return adapter(config, TargetMatcher.match(config, modules()));
     }
@@ -93,11 +101,12 @@ class PeftAdapterTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"default", "gaussian", "patterns", "all_linear"})
+    @ValueSource(strings = {"default", "gaussian", "patterns", "all_linear", "saved", "dora"})
     void peftsFilesComeOutAsTheyWentIn(String name) throws IOException {
         PeftAdapter read = PeftAdapter.read(PEFT_FILES.resolve(name));
+        read.checkSaved(weights());
         LoraAdapter adapter =
-                LoraAdapter.create(read.config(), read.matches(modules()), workspace, Precision.F32, false);
+                LoraAdapter.create(read.config(), read.matches(modules()), weights(), workspace, Precision.F32, false);
         adapter.setWeights(engine, read.weights());
         PeftAdapter.write(folder, adapter, engine, "example/tiny-llama", FINGERPRINT);
 
@@ -153,10 +162,10 @@ class PeftAdapterTest {
     @CsvSource(
             quoteCharacter = '|',
             value = {
-                "use_dora, true",
                 "bias, |\"all\"|",
                 "bias, |\"lora_only\"|",
-                "modules_to_save, |[\"lm_head\"]|",
+                "modules_to_save, |\"lm_head\"|",
+                "modules_to_save, |[\"lm head\"]|",
                 "lora_bias, true",
                 "fan_in_fan_out, true",
                 "layers_to_transform, |[0, 1]|",
@@ -196,6 +205,7 @@ class PeftAdapterTest {
             case "r" -> value.equals("0") ? "--rank 0" : "r:";
             case "lora_dropout" -> value.equals("1.0") ? "--dropout" : field;
             case "target_modules" -> value.contains("*") ? "target modules" : field;
+            case "modules_to_save" -> value.contains("[") ? "'lm head'" : field;
             default -> field;
         };
         assertThatThrownBy(() -> read(json.toString()))
@@ -221,6 +231,7 @@ class PeftAdapterTest {
                 .alpha(0.5)
                 .dropout(0.1)
                 .rsLora(true)
+                .dora(true)
                 .targets("all-linear")
                 .exclude(ModulePattern.parse("layers.0.mlp.up_proj,k_proj"))
                 .rankPattern(Map.of("down_proj", 2))
@@ -235,11 +246,55 @@ class PeftAdapterTest {
         assertThat(read.baseFingerprint()).isEqualTo(FINGERPRINT);
         assertThat(read.config().dropout()).isEqualTo(0.1);
         assertThat(read.config().rsLora()).isTrue();
+        assertThat(read.config().useDora()).isTrue();
+        assertThat(read.shapes().get("model.layers.0.mlp.down_proj.lora_magnitude_vector"))
+                .isEqualTo(List.of(40));
         assertThat(read.config().init()).isEqualTo(AdapterInit.GAUSSIAN);
         assertThat(read.config().targets())
                 .as("all-linear is written out, since another reader may count other layers")
                 .isEqualTo(new ModulePattern.Suffixes(
                         List.of("down_proj", "gate_proj", "o_proj", "q_proj", "up_proj", "v_proj")));
+    }
+
+    @Test
+    void whatTookOverAPartOfTheBaseIsWrittenAsPlainLora() {
+        LoraConfig config = LoraConfig.builder()
+                .rank(2)
+                .alpha(5)
+                .targets("q_proj,v_proj")
+                .rankPattern(Map.of("v_proj", 1))
+                .alphaPattern(Map.of("v_proj", 3.0))
+                .init(new AdapterInit.RandomisedPissa(4))
+                .build();
+        LoraAdapter adapter = adapter(config);
+        Map<String, float[]> began = valuesOf(adapter);
+        Map<String, LowRankFactors> start = new LinkedHashMap<>();
+        adapter.modules()
+                .forEach(module -> start.put(
+                        module.name(),
+                        new LowRankFactors(
+                                module.rank(),
+                                began.get(module.a().name()),
+                                began.get(module.b().name()))));
+        adapter.takeOver(engine, start);
+        TinyModels.randomise(adapter, engine, 8);
+        PeftAdapter.write(folder, adapter, engine, "base", FINGERPRINT);
+        PeftAdapter read = PeftAdapter.read(folder);
+        assertThat(read.convertedFrom()).isEqualTo("pissa_niter_4");
+        assertThat(read.config().init()).isEqualTo(AdapterInit.KAIMING);
+        assertThat(read.config().rank()).isEqualTo(4);
+        assertThat(read.config().alpha()).isEqualTo(10);
+        assertThat(read.config().rankPattern()).isEqualTo(Map.of("v_proj", 2));
+        assertThat(read.config().alphaPattern()).isEqualTo(Map.of("v_proj", 6.0));
+        LoraModule module = adapter.modules().getFirst();
+        float[] now = valuesOf(adapter).get(module.b().name());
+        float[] before = start.get(module.name()).b();
+        float[] both = read.weights().get(module.b().name());
+        for (int row = 0; row < module.module().out(); row++) {
+            assertThat(Arrays.copyOfRange(both, row * 4, row * 4 + 4))
+                    .containsExactly(now[row * 2], now[row * 2 + 1], -before[row * 2], -before[row * 2 + 1]);
+        }
+        assertThat(Deltas.of(read, modules())).usingRecursiveComparison().isEqualTo(Deltas.of(adapter, engine));
     }
 
     @Test
@@ -277,9 +332,26 @@ class PeftAdapterTest {
                 .hasMessageContaining("needs [42, 2]");
     }
 
+    @Test
+    void magnitudesAndTheConfigurationMustAgree() {
+        LoraConfig lora = LoraConfig.builder().rank(2).targets("q_proj").build();
+        LoraConfig dora =
+                LoraConfig.builder().rank(2).targets("q_proj").dora(true).build();
+        PeftAdapter.write(folder, adapter(lora), engine, "base", FINGERPRINT);
+        assertThatThrownBy(() -> with(PeftAdapter.read(folder), dora).matches(modules()))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining(
+                        "2 missing tensors, such as model.layers.0.self_attn.q_proj.lora_magnitude_vector");
+        PeftAdapter.write(folder, adapter(dora), engine, "base", FINGERPRINT);
+        assertThatThrownBy(() -> with(PeftAdapter.read(folder), lora).matches(modules()))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("2 tensors that the model has no place for")
+                .hasMessageContaining("lora_magnitude_vector");
+    }
+
     private static PeftAdapter with(PeftAdapter read, LoraConfig config) {
         return new PeftAdapter(
-                read.folder(), config, read.weights(), read.shapes(), read.baseModel(), read.baseFingerprint());
+                read.folder(), config, read.weights(), read.shapes(), read.baseModel(), read.baseFingerprint(), null);
     }
 
     @Test

@@ -76,12 +76,15 @@ public final class TinyModels {
         return folder;
     }
 
-    /** Sets all of A and B to random numbers, so that every gradient counts. */
+    /** Sets all of A and B to random numbers, and saved weights to others than the base's, so that every gradient counts. */
     public static void randomise(LoraAdapter adapter, Engine engine, long seed) {
         Random random = new Random(seed);
         for (FlatParameters.Slot slot : adapter.parameters().slots()) {
-            engine.upload(
-                    normal(random, slot.size(), 0.3f), adapter.parameters().value(slot));
+            float[] values = normal(random, slot.size(), 0.3f);
+            for (int i = 0; slot.name().endsWith("norm.weight") && i < values.length; i++) {
+                values[i] += 1;
+            }
+            engine.upload(values, adapter.parameters().value(slot));
         }
         adapter.parameters().refresh(engine);
     }

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
+import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LoraConfig;
 import dev.graft.model.Architecture;
 import dev.graft.model.LoraModel;
@@ -33,7 +35,12 @@ public abstract class JointTrainingContract {
 
     private static final List<LoraConfig> ADAPTERS = List.of(
             LoraConfig.builder().rank(4).alpha(8).build(),
-            LoraConfig.builder().rank(7).alpha(7).targets("q_proj,down_proj").build(),
+            LoraConfig.builder()
+                    .rank(7)
+                    .alpha(7)
+                    .targets("q_proj,down_proj")
+                    .dora(true)
+                    .build(),
             LoraConfig.builder().rank(1).alpha(3).build());
 
     private static TrainConfig config(int member) {
@@ -148,6 +155,25 @@ public abstract class JointTrainingContract {
                         data);
                 assertThat(together.get(0).losses().getFirst()).isNotFinite();
                 assertClose("the other", together.get(1), alone);
+            }
+        }
+    }
+
+    @Test
+    void anAdapterThatTookOverAPartOfTheBaseIsRefused() {
+        try (Engine engine = openEngine()) {
+            TinyModels.write(folder, TinyModels.config(Architecture.LLAMA), engine, DType.F32, 3);
+            try (PretrainedModel base = PretrainedModel.load(folder, engine, Precision.F32)) {
+                LoraConfig olora =
+                        LoraConfig.builder().rank(2).init(AdapterInit.OLORA).build();
+                List<JointTrainer.Member> members = List.of(
+                        new JointTrainer.Member(attach(base, 0), config(0)),
+                        new JointTrainer.Member(base.attach(olora, 0), config(0)));
+                assertThatThrownBy(() -> new JointTrainer(members, TinyModels.rows(4, 9, 1)))
+                        .isInstanceOf(InputException.class)
+                        .hasMessageContaining("--init olora")
+                        .message()
+                        .doesNotContain("\n");
             }
         }
     }

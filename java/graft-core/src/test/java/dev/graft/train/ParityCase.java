@@ -3,13 +3,18 @@ package dev.graft.train;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.graft.data.Example;
 import dev.graft.io.Json;
+import dev.graft.lora.AdapterInit;
+import dev.graft.lora.LoraConfig;
+import dev.graft.lora.PeftAdapter;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A reference run of PEFT on a tiny random model, made by {@code scripts/reference/make_parity_fixtures.py}.
@@ -50,6 +55,27 @@ public record ParityCase(Path folder, JsonNode expected) {
         return folder.resolve("adapter_final");
     }
 
+    /** The start by which A and B took over a part of the base; null where they start as {@link #initialAdapter}. */
+    public @Nullable AdapterInit init() {
+        JsonNode init = expected.path("init_lora_weights");
+        return init.isMissingNode() ? null : AdapterInit.parse(init.asText());
+    }
+
+    /** The adapter's configuration, with {@link #init} where there is one. */
+    public LoraConfig lora() {
+        LoraConfig saved = PeftAdapter.read(initialAdapter()).config();
+        return LoraConfig.builder()
+                .rank(saved.rank())
+                .alpha(saved.alpha())
+                .targets(saved.targets())
+                .exclude(saved.exclude())
+                .rankPattern(saved.rankPattern())
+                .alphaPattern(saved.alphaPattern())
+                .rsLora(saved.rsLora())
+                .init(Objects.requireNonNullElse(init(), saved.init()))
+                .build();
+    }
+
     /** The training rows. */
     public List<Example> data() {
         try {
@@ -76,6 +102,7 @@ public record ParityCase(Path folder, JsonNode expected) {
                 .warmupSteps(train.path("warmup_steps").asInt())
                 .weightDecay(train.path("weight_decay").asDouble())
                 .clipNorm(train.path("clip_norm").asDouble())
+                .loraPlusRatio(train.path("lora_plus_ratio").asDouble(1))
                 .shuffle(false)
                 .build();
     }

@@ -11,8 +11,10 @@ import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
 import dev.graft.engine.Workspace;
 import dev.graft.io.Json;
+import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LoraConfig;
 import dev.graft.model.Architecture;
+import dev.graft.model.FullModel;
 import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
 import dev.graft.tensor.DType;
@@ -22,6 +24,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -177,6 +181,44 @@ class TrainerTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"pissa", "pissa_niter_3", "olora"})
+    void aResumedRunTakesOverTheSamePartOfTheBase(String init) throws IOException {
+        LoraConfig.Builder lora = lora().init(AdapterInit.parse(init));
+        Path one = folder.resolve("one");
+        LoraModel straight = model(lora);
+        run(straight, one, false, 0);
+        straight.save(one);
+        Path two = folder.resolve("two");
+        run(model(lora), two, false, 4);
+        try (PretrainedModel again = PretrainedModel.load(folder.resolve("base"), engine, Precision.F32)) {
+            LoraModel resumed = again.attach(lora.build(), 1);
+            assertThat(run(resumed, two, true, 0).completed()).isTrue();
+            resumed.save(two);
+        }
+        assertThat(metrics(two)).isEqualTo(metrics(one));
+        for (String file : List.of("adapter_model.safetensors", "adapter_config.json")) {
+            assertThat(Files.mismatch(two.resolve(file), one.resolve(file)))
+                    .as(file)
+                    .isEqualTo(-1);
+        }
+    }
+
+    @Test
+    void aRunThatTookOverAnotherPartIsNotResumed() {
+        Path out = folder.resolve("out");
+        LoraConfig.Builder rough = lora().init(new AdapterInit.RandomisedPissa(0));
+        run(model(rough), out, false, 4);
+        for (LoraModel other :
+                List.of(base.attach(rough.build(), 2), model(lora().init(AdapterInit.OLORA)), model(lora()))) {
+            assertThatThrownBy(() -> run(other, out, true, 0))
+                    .isInstanceOf(InputException.class)
+                    .hasMessageContaining("the run to resume had")
+                    .message()
+                    .doesNotContain("\n");
+        }
+    }
+
     private static double lastLoss(Path out) throws IOException {
         return metrics(out).stream()
                 .filter(line -> line.has("loss"))
@@ -254,6 +296,44 @@ class TrainerTest {
         try (Trainer trainer = new Trainer(model(lora()), data, null, intervals)) {
             assertThat(trainer.output(out, true).stepsDone()).isEqualTo(2);
         }
+    }
+
+    // ---- LoRA+
+
+    @Test
+    void bLearnsFasterByTheRatio() {
+        LoraModel model = model(lora());
+        TinyModels.randomise(model.adapter(), engine, 4); // so that A has gradients, too
+        Map<String, float[]> before = bySlot(model);
+        train(model, config().steps(1).learningRate(1e-3).loraPlusRatio(5).build());
+        Map<String, float[]> after = bySlot(model);
+        before.forEach((name, values) -> {
+            // the first step of Adam moves every number by its learning rate
+            float step = name.endsWith("lora_B.weight") ? 5e-3f : 1e-3f;
+            for (int i = 0; i < values.length; i++) {
+                assertThat(Math.abs(after.get(name)[i] - values[i])).as(name).isCloseTo(step, within(step / 50));
+            }
+        });
+    }
+
+    private Map<String, float[]> bySlot(LoraModel model) {
+        return model.parameters().slots().stream()
+                .collect(Collectors.toMap(
+                        slot -> slot.name(),
+                        slot -> engine.download(model.parameters().value(slot))));
+    }
+
+    @Test
+    void aModelWithoutBCannotLearnByLoraPlus() {
+        try (FullModel full = TinyModels.full(base.config(), engine, Precision.F32, DType.F32, 1)) {
+            assertThatThrownBy(() -> new Trainer(
+                            full, data, null, config().loraPlusRatio(2).build()))
+                    .isInstanceOf(InputException.class)
+                    .hasMessageContaining("--lora-plus-ratio 2");
+        }
+        assertThatThrownBy(() -> config().loraPlusRatio(0.5).build())
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("--lora-plus-ratio 0.5");
     }
 
     // ---- failing

@@ -1,10 +1,14 @@
 package dev.graft.cpu;
 
+import dev.graft.cpu.kernels.Add;
 import dev.graft.cpu.kernels.Attention;
 import dev.graft.cpu.kernels.CrossEntropy;
+import dev.graft.cpu.kernels.Gelu;
 import dev.graft.cpu.kernels.IndexedRows;
 import dev.graft.cpu.kernels.Linear;
+import dev.graft.cpu.kernels.LoraDropout;
 import dev.graft.cpu.kernels.Optimizer;
+import dev.graft.cpu.kernels.Rescale;
 import dev.graft.cpu.kernels.RmsNorm;
 import dev.graft.cpu.kernels.Rope;
 import dev.graft.cpu.kernels.Swiglu;
@@ -15,6 +19,7 @@ import dev.graft.cpu.parallel.WorkerPool;
 import dev.graft.engine.AdamW;
 import dev.graft.engine.AttentionShape;
 import dev.graft.engine.BufferLayout;
+import dev.graft.engine.Dropout;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Projection;
@@ -116,6 +121,12 @@ public final class CpuEngine implements Engine {
     }
 
     @Override
+    public void add(TensorView a, TensorView b, Tensor y) {
+        Operands.add(a, b, y);
+        Add.run(bench, a, b, y);
+    }
+
+    @Override
     public void zero(Tensor destination) {
         Transfer.zero(bench, destination);
     }
@@ -147,6 +158,37 @@ public final class CpuEngine implements Engine {
     public void linearBackward(TensorView x, List<Projection> projections, @Nullable Tensor dx) {
         Operands.linearBackward(x, projections, dx);
         Linear.backward(bench, x, projections, dx);
+    }
+
+    @Override
+    public void rowNorms(TensorView weight, TensorView a, TensorView b, float scale, Tensor norms) {
+        Operands.rowNorms(weight, a, b, norms);
+        Rescale.rowNorms(bench, weight, a, b, scale, norms);
+    }
+
+    @Override
+    public void rescaleForward(
+            TensorView z,
+            @Nullable TensorView magnitude,
+            @Nullable TensorView norms,
+            @Nullable TensorView bias,
+            @Nullable TensorView residual,
+            Tensor y) {
+        Operands.rescaleForward(z, magnitude, norms, bias, residual, y);
+        Rescale.forward(bench, z, magnitude, norms, bias, residual, y);
+    }
+
+    @Override
+    public void rescaleBackward(
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
+        Operands.rescaleBackward(dy, z, magnitude, norms, dz, magnitudeGradient);
+        Rescale.backward(bench, dy, z, magnitude, norms, dz, magnitudeGradient);
+    }
+
+    @Override
+    public void dropout(TensorView x, Dropout dropout, boolean complement, boolean accumulate, Tensor y) {
+        Operands.dropout(x, y);
+        LoraDropout.apply(bench, dropout, x, complement, accumulate, y);
     }
 
     @Override
@@ -214,6 +256,18 @@ public final class CpuEngine implements Engine {
     public void swigluBackward(TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
         Operands.swigluBackward(dy, gate, up, dgate, dup);
         Swiglu.backward(bench, dy, gate, up, dgate, dup);
+    }
+
+    @Override
+    public void geluForward(TensorView x, Tensor y) {
+        Operands.geluForward(x, y);
+        Gelu.forward(bench, x, y);
+    }
+
+    @Override
+    public void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        Operands.geluBackward(dy, x, dx);
+        Gelu.backward(bench, dy, x, dx);
     }
 
     @Override

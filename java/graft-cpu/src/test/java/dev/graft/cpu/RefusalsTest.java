@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.graft.cpu.parallel.WorkerPool;
 import dev.graft.engine.AttentionShape;
+import dev.graft.engine.Dropout;
 import dev.graft.engine.MemoryKind;
 import dev.graft.engine.PlanningAllocator;
 import dev.graft.engine.Projection;
@@ -61,6 +62,12 @@ class RefusalsTest {
                 "shape mismatch in swigluForward: gate f32[4, 6], up f32[4, 5], y f32[4, 6]",
                 () -> engine.swigluForward(x, f32(4, 5), x));
         assertRefused(
+                "shape mismatch in geluBackward: dy f32[4, 6], x f32[4, 5], dx f32[4, 6]",
+                () -> engine.geluBackward(x, f32(4, 5), x));
+        assertRefused(
+                "dtype mismatch in add: a f32[4, 6], b bf16[4, 6], y f32[4, 6]",
+                () -> engine.add(x, tensor(DType.BF16, 4, 6), x));
+        assertRefused(
                 "shape mismatch in rmsNormForward: x f32[4, 6], weight f32[1, 5], rstd f32[1, 4], y f32[4, 6]",
                 () -> engine.rmsNormForward(x, f32(1, 5), 1e-5f, x, f32(1, 4)));
         assertRefused(
@@ -69,6 +76,25 @@ class RefusalsTest {
         assertRefused(
                 "shape mismatch in convert: source f32[4, 6], destination f32[6, 4]",
                 () -> engine.convert(x, f32(6, 4)));
+    }
+
+    @Test
+    void rescaling() {
+        Tensor x = f32(4, 6);
+        Tensor row = f32(1, 6);
+        assertRefused(
+                "shape mismatch in rowNorms: weight f32[4, 6], A f32[2, 6], B f32[4, 3], norms f32[1, 4]",
+                () -> engine.rowNorms(x, f32(2, 6), f32(4, 3), 1, f32(1, 4)));
+        assertRefused(
+                "shape mismatch in rescaleForward: z f32[4, 6], magnitude f32[1, 6], y f32[4, 6]",
+                () -> engine.rescaleForward(x, row, null, null, null, x));
+        assertRefused(
+                "dtype mismatch in rescaleBackward: dy f32[4, 6], z bf16[4, 6], magnitude f32[1, 6], norms f32[1, 6],"
+                        + " dz f32[4, 6], magnitudeGradient f32[1, 6]",
+                () -> engine.rescaleBackward(x, tensor(DType.BF16, 4, 6), row, row, x, row));
+        assertRefused(
+                "shape mismatch in dropout: x f32[4, 6], y f32[4, 5]",
+                () -> engine.dropout(x, new Dropout(0, 0, 0, 0), false, false, f32(4, 5)));
     }
 
     @Test

@@ -61,6 +61,7 @@ class ThreadCountTest {
                 if (dtype == DType.F32) {
                     linear(engine, workspace);
                 }
+                rescaling(engine, workspace);
                 rows(engine, workspace);
                 optimizer(engine, workspace);
                 return results.stream().map(engine::download).toList();
@@ -136,6 +137,32 @@ class ThreadCountTest {
                     result(engine, workspace, DType.F32, 1, n));
             engine.linearForward(x, List.of(projection));
             engine.linearBackward(x, List.of(projection), result(engine, workspace, dtype, ROWS, D));
+        }
+
+        private void rescaling(CpuEngine engine, Workspace workspace) {
+            Tensor norms = result(engine, workspace, DType.F32, 1, D);
+            engine.rowNorms(
+                    tensor(engine, workspace, dtype, D, 160),
+                    tensor(engine, workspace, DType.F32, 8, 160),
+                    tensor(engine, workspace, DType.F32, D, 8),
+                    1.5f,
+                    norms);
+            Tensor z = result(engine, workspace, dtype, ROWS, D);
+            Tensor m = tensor(engine, workspace, DType.F32, 1, D);
+            engine.dropout(
+                    tensor(engine, workspace, dtype, ROWS, D),
+                    new Dropout(0.1f, 1, 2, 3),
+                    true,
+                    false,
+                    result(engine, workspace, dtype, ROWS, D));
+            engine.rescaleForward(z, m, norms, null, null, result(engine, workspace, dtype, ROWS, D));
+            engine.rescaleBackward(
+                    tensor(engine, workspace, dtype, ROWS, D),
+                    z,
+                    m,
+                    norms,
+                    z,
+                    result(engine, workspace, DType.F32, 1, D));
         }
 
         private void rows(CpuEngine engine, Workspace workspace) {

@@ -12,9 +12,11 @@ import dev.graft.cuda.ops.Freezing;
 import dev.graft.cuda.ops.Gpu;
 import dev.graft.cuda.ops.Linear;
 import dev.graft.cuda.ops.Optimizer;
+import dev.graft.cuda.ops.Rescaling;
 import dev.graft.engine.AdamW;
 import dev.graft.engine.AttentionShape;
 import dev.graft.engine.BufferLayout;
+import dev.graft.engine.Dropout;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Projection;
@@ -50,6 +52,7 @@ public final class CudaEngine implements Engine {
     private final BufferLayout layout;
     private final Freezing freezing;
     private final Linear linear;
+    private final Rescaling rescaling;
     private final Attention attention;
     private final Optimizer optimizer;
 
@@ -69,6 +72,7 @@ public final class CudaEngine implements Engine {
                 new BufferLayout(ALIGNMENT, settings.border(), settings.memory().deviceBytes());
         freezing = new Freezing(gpu, layout);
         linear = new Linear(gpu, settings.tf32());
+        rescaling = new Rescaling(gpu);
         attention = new Attention(gpu);
         optimizer = new Optimizer(gpu);
     }
@@ -188,6 +192,29 @@ public final class CudaEngine implements Engine {
     }
 
     @Override
+    public void add(TensorView a, TensorView b, Tensor y) {
+        Operands.add(a, b, y);
+        device.makeCurrent();
+        gpu.check(
+                gpu.kernels()
+                        .add(
+                                gpu.stream(),
+                                Gpu.code(y.dtype()),
+                                gpu.at(a),
+                                a.pitch(),
+                                Gpu.code(b.dtype()),
+                                gpu.at(b),
+                                b.pitch(),
+                                gpu.at(y),
+                                y.pitch(),
+                                y.rows(),
+                                y.cols()),
+                "add",
+                "y",
+                y);
+    }
+
+    @Override
     public void zero(Tensor destination) {
         device.makeCurrent();
         gpu.zero(destination);
@@ -272,6 +299,41 @@ public final class CudaEngine implements Engine {
         Operands.linearBackward(x, projections, dx);
         device.makeCurrent();
         linear.backward(x, projections, dx);
+    }
+
+    @Override
+    public void rowNorms(TensorView weight, TensorView a, TensorView b, float scale, Tensor norms) {
+        Operands.rowNorms(weight, a, b, norms);
+        device.makeCurrent();
+        rescaling.rowNorms(weight, a, b, scale, norms);
+    }
+
+    @Override
+    public void rescaleForward(
+            TensorView z,
+            @Nullable TensorView magnitude,
+            @Nullable TensorView norms,
+            @Nullable TensorView bias,
+            @Nullable TensorView residual,
+            Tensor y) {
+        Operands.rescaleForward(z, magnitude, norms, bias, residual, y);
+        device.makeCurrent();
+        rescaling.forward(z, magnitude, norms, bias, residual, y);
+    }
+
+    @Override
+    public void rescaleBackward(
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
+        Operands.rescaleBackward(dy, z, magnitude, norms, dz, magnitudeGradient);
+        device.makeCurrent();
+        rescaling.backward(dy, z, magnitude, norms, dz, magnitudeGradient);
+    }
+
+    @Override
+    public void dropout(TensorView x, Dropout dropout, boolean complement, boolean accumulate, Tensor y) {
+        Operands.dropout(x, y);
+        device.makeCurrent();
+        rescaling.dropout(x, dropout, complement, accumulate, y);
     }
 
     @Override
@@ -433,6 +495,42 @@ public final class CudaEngine implements Engine {
                 "swigluBackward",
                 "dy",
                 dy);
+    }
+
+    @Override
+    public void geluForward(TensorView x, Tensor y) {
+        Operands.geluForward(x, y);
+        device.makeCurrent();
+        int dtype = Gpu.code(y.dtype());
+        gpu.check(
+                gpu.kernels()
+                        .geluForward(
+                                gpu.stream(), dtype, gpu.at(x), x.pitch(), gpu.at(y), y.pitch(), y.rows(), y.cols()),
+                "geluForward",
+                "y",
+                y);
+    }
+
+    @Override
+    public void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        Operands.geluBackward(dy, x, dx);
+        device.makeCurrent();
+        gpu.check(
+                gpu.kernels()
+                        .geluBackward(
+                                gpu.stream(),
+                                Gpu.code(dx.dtype()),
+                                gpu.at(dy),
+                                dy.pitch(),
+                                gpu.at(x),
+                                x.pitch(),
+                                gpu.at(dx),
+                                dx.pitch(),
+                                dx.rows(),
+                                dx.cols()),
+                "geluBackward",
+                "dx",
+                dx);
     }
 
     @Override

@@ -14,6 +14,7 @@ import dev.graft.cuda.natives.CudaPlatform;
 import dev.graft.cuda.natives.EmulatorControl;
 import dev.graft.cuda.natives.EmulatorControl.Kind;
 import dev.graft.engine.AttentionShape;
+import dev.graft.engine.Dropout;
 import dev.graft.engine.Engine;
 import dev.graft.engine.EngineFailure;
 import dev.graft.engine.EngineProvider;
@@ -81,6 +82,13 @@ class CudaRefusalsTest {
                 () -> engine.attentionForward(shape, sequences, own, own, own, own, other.columns(0, 2)));
         operations.put("swigluForward", () -> engine.swigluForward(own, other, own));
         operations.put("swigluBackward", () -> engine.swigluBackward(own, own, own, own, other));
+        operations.put("rowNorms", () -> engine.rowNorms(own, own, other, 1, row));
+        operations.put("rescaleForward", () -> engine.rescaleForward(own, row, row, null, other, own));
+        operations.put("rescaleBackward", () -> engine.rescaleBackward(own, own, row, row, own, otherRow));
+        operations.put("dropout", () -> engine.dropout(other, new Dropout(0, 0, 0, 0), false, false, own));
+        operations.put("geluForward", () -> engine.geluForward(own, other));
+        operations.put("geluBackward", () -> engine.geluBackward(own, other, own));
+        operations.put("add", () -> engine.add(own, other, own));
         operations.put("sumOfSquares", () -> engine.sumOfSquares(otherRow, one));
         operations.put("linearForward, x", () -> engine.linearForward(other, List.of(projection(own, own, own))));
         operations.put("linearForward, weight", () -> engine.linearForward(own, List.of(projection(other, own, own))));
@@ -142,11 +150,19 @@ class CudaRefusalsTest {
                     () -> engine.upload(new int[3], f32),
                     () -> engine.swigluForward(f32, f32, narrow),
                     () -> engine.swigluForward(f32, bf16, f32),
+                    () -> engine.geluForward(f32, narrow),
+                    () -> engine.geluBackward(f32, bf16, f32),
+                    () -> engine.add(f32, bf16, f32),
                     () -> engine.linearForward(f32, List.of(projection(narrow, f32, f32))),
                     () -> engine.linearForward(f32, List.of(projection(bf16, f32, f32))),
                     () -> engine.linearBackward(f32, List.of(projection(f32, f32, f32)), narrow),
                     () -> engine.rmsNormForward(f32, f32, 1, f32, f32),
                     () -> engine.rope(f32, f32, f32, 3, false),
+                    () -> engine.rowNorms(f32, narrow, f32, 1, f32.rows(0, 1)),
+                    () -> engine.rescaleForward(f32, f32, f32, null, null, f32),
+                    () -> engine.rescaleForward(f32, null, null, null, bf16, f32),
+                    () -> engine.rescaleBackward(f32, f32, f32.rows(0, 1), f32.rows(0, 1), narrow, f32.rows(0, 1)),
+                    () -> engine.dropout(f32, new Dropout(0, 0, 0, 0), false, false, bf16),
                     () -> engine.sumOfSquares(f32, f32));
             for (Runnable call : calls) {
                 assertThatThrownBy(call::run)

@@ -109,6 +109,30 @@ class CudaTrainingTest {
         assertClose(run(cpu(), model, lora(dropout), null), plain);
     }
 
+    /** Weights that are trained have no border, beside adapted ones in the same call that do. */
+    @ParameterizedTest
+    @EnumSource
+    void modulesToSaveTrainLikeOnTheCpu(Precision precision) {
+        Path model = model(Architecture.QWEN2, DType.BF16);
+        LoraConfig lora = LoraConfig.builder()
+                .rank(4)
+                .targets("q_proj,up_proj,down_proj")
+                .modulesToSave("embed_tokens", "lm_head", "norm", "k_proj", "gate_proj")
+                .build();
+        TinyRun expected = run(cpu(), model, lora, null);
+        for (int border : new int[] {BORDERED, PLAIN}) {
+            try (Engine engine = Emulation.open(border)) {
+                TinyRun actual =
+                        TinyRun.of(engine, model, precision, lora, training(5).build(), null);
+                if (precision == Precision.F32) {
+                    assertClose(actual, expected);
+                } else {
+                    assertThat(actual.evalLoss()).isCloseTo(expected.evalLoss(), within(0.02 * expected.evalLoss()));
+                }
+            }
+        }
+    }
+
     private static void assertClose(TinyRun actual, TinyRun expected) {
         assertThat(actual.losses()).hasSameSizeAs(expected.losses());
         for (int i = 0; i < expected.losses().size(); i++) {

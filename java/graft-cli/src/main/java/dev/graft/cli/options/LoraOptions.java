@@ -5,6 +5,7 @@ import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LinearModule;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.ModulePattern;
+import dev.graft.lora.ModulesToSave;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.lora.TargetMatcher;
 import java.nio.file.Path;
@@ -52,18 +53,42 @@ final class LoraOptions {
     @Option(names = "--rslora", description = "Scale by alpha / sqrt(rank) instead (rsLoRA).")
     private boolean rsLora;
 
+    @Option(names = "--dora", description = "Also train the length of every row of W0 + sBA (DoRA).")
+    private boolean dora;
+
     @Option(
             names = "--init",
             paramLabel = "HOW",
-            description = "How A starts: gaussian, N(0, 1/r^2), or kaiming, PEFT's U(+-1/sqrt(in)) "
-                    + "(default: gaussian). B starts at 0.")
+            description =
+                    "How A and B start: gaussian, A ~ N(0, 1/r^2), or kaiming, PEFT's U(+-1/sqrt(in)), with B = 0; "
+                            + "or from the base's weights: pissa, pissa_niter_N (nearly, but soon; N such as 16), olora, "
+                            + "saved as plain LoRA of twice the rank (default: gaussian).")
     private @Nullable String init;
+
+    @Option(
+            names = "--modules-to-save",
+            paramLabel = "MODULES",
+            description =
+                    "Modules to train whole beside LoRA and to store with the adapter: a comma list of the ends of "
+                            + "their names, such as lm_head,embed_tokens,model.norm.")
+    private @Nullable String modulesToSave;
+
+    @Option(
+            names = "--ensure-weight-tying",
+            description = "Where head and embedding are one weight, keep it one in --modules-to-save.")
+    private boolean ensureWeightTying;
 
     @Option(
             names = "--init-adapter",
             paramLabel = "DIR",
-            description = "Start from this PEFT adapter; its configuration is taken over.")
+            description = "Start from this adapter; its configuration is taken over.")
     private @Nullable Path initAdapter;
+
+    /** The folder of the adapter to start from, of whatever method; null where a new one is made. */
+    @Nullable
+    Path initAdapter() {
+        return initAdapter;
+    }
 
     /** The adapter to start from, read; null where a new one is made. */
     @Nullable
@@ -81,7 +106,8 @@ final class LoraOptions {
             requireAgreement(start, modules);
             return dropout == null ? start.config() : start.config().withDropout(dropout);
         }
-        LoraConfig.Builder config = LoraConfig.builder().rsLora(rsLora).exclude(parse(exclude));
+        LoraConfig.Builder config =
+                LoraConfig.builder().rsLora(rsLora).dora(dora).exclude(parse(exclude));
         if (rank != null) {
             config.rank(rank);
         }
@@ -96,6 +122,12 @@ final class LoraOptions {
         }
         if (init != null) {
             config.init(AdapterInit.parse(init));
+        }
+        if (modulesToSave != null) {
+            config.modulesToSave(ModulesToSave.parse(modulesToSave, ensureWeightTying));
+        } else if (ensureWeightTying) {
+            throw new InputException("--ensure-weight-tying says how --modules-to-save treats lm_head and embed_tokens;"
+                    + " name one of them there");
         }
         return config.rankPattern(Objects.requireNonNullElse(rankPattern, new LinkedHashMap<>()))
                 .alphaPattern(Objects.requireNonNullElse(alphaPattern, new LinkedHashMap<>()))
@@ -113,8 +145,11 @@ final class LoraOptions {
         flags.put("--rank-pattern", rankPattern);
         flags.put("--alpha-pattern", alphaPattern);
         flags.put("--rslora", rsLora ? true : null);
+        flags.put("--dora", dora ? true : null);
         flags.put("--init", init);
-        flags.put("--init-adapter", initAdapter);
+        flags.put("--modules-to-save", modulesToSave);
+        flags.put("--ensure-weight-tying", ensureWeightTying ? true : null);
+        flags.put("--init-adapter", method == MethodName.ADAPTER ? null : initAdapter);
         flags.forEach((flag, value) -> {
             if (value != null) {
                 throw new InputException(
@@ -132,8 +167,19 @@ final class LoraOptions {
         requireEqual("--rank", rank, saved.rank());
         requireEqual("--alpha", alpha, saved.alpha());
         requireEqual("--rslora", rsLora ? true : null, saved.rsLora());
+        requireEqual("--dora", dora ? true : null, saved.useDora());
         requireEqual("--rank-pattern", rankPattern, saved.rankPattern());
         requireEqual("--alpha-pattern", alphaPattern, saved.alphaPattern());
+        requireEqual(
+                "--modules-to-save",
+                modulesToSave == null
+                        ? null
+                        : ModulesToSave.parse(modulesToSave, false).names(),
+                saved.modulesToSave().names());
+        requireEqual(
+                "--ensure-weight-tying",
+                ensureWeightTying ? true : null,
+                saved.modulesToSave().keepTies());
         if (init != null) {
             throw new InputException("--init " + init + ": A and B come from --init-adapter; leave one of the two out");
         }
@@ -142,6 +188,7 @@ final class LoraOptions {
             LoraConfig typed = LoraConfig.builder()
                     .targets(targets == null ? saved.targets() : ModulePattern.parse(targets))
                     .exclude(exclude == null ? saved.exclude() : parse(exclude))
+                    .modulesToSave(saved.modulesToSave())
                     .build();
             if (!names(TargetMatcher.match(typed, modules)).equals(names(start.matches(modules)))) {
                 throw new InputException("--targets and --exclude mean other layers than those of --init-adapter "

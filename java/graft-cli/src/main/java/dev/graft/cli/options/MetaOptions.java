@@ -173,6 +173,8 @@ public final class MetaOptions {
                 yield new Method.Lora(
                         adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
             }
+            case ADAPTER ->
+                throw new InputException("--method adapter: meta-train learns a start for lora or full; give one of them");
             case FULL -> {
                 lora.requireUnused(method);
                 yield new Method.Full();

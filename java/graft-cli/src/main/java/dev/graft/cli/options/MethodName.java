@@ -9,6 +9,7 @@ import picocli.CommandLine.TypeConversionException;
 /** What {@code --method} can name. */
 enum MethodName {
     LORA,
+    ADAPTER,
     FULL;
 
     /** As typed. */

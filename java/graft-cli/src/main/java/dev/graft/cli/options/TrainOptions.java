@@ -4,6 +4,7 @@ import dev.graft.common.InputException;
 import dev.graft.lora.LinearModule;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
@@ -28,13 +29,18 @@ public final class TrainOptions {
 
     @Option(
             names = "--method",
-            paramLabel = "lora|full",
+            paramLabel = "lora|adapter|full",
             converter = MethodName.Converter.class,
-            description = "What is trained: an adapter on the frozen model, or every weight (default: lora).")
+            description =
+                    "What is trained: a low-rank adapter on the frozen model, bottleneck modules between its layers, "
+                            + "or every weight (default: lora).")
     private MethodName method = MethodName.LORA;
 
     @Mixin
     private final LoraOptions lora = new LoraOptions();
+
+    @Mixin
+    private final BottleneckOptions bottleneck = new BottleneckOptions();
 
     @Option(names = "--epochs", paramLabel = "N", description = "Passes over the data (default: 1).")
     private @Nullable Integer epochs;
@@ -61,7 +67,7 @@ public final class TrainOptions {
     @Option(
             names = "--lr",
             paramLabel = "X",
-            description = "Peak learning rate (default: 2e-4; 2e-5 with --method full).")
+            description = "Peak learning rate (default: 2e-4; 1e-3 with --method adapter, 2e-5 with full).")
     private @Nullable Double learningRate;
 
     @Option(
@@ -75,6 +81,12 @@ public final class TrainOptions {
 
     @Option(names = "--weight-decay", paramLabel = "X", description = "AdamW's weight decay (default: 0).")
     private double weightDecay;
+
+    @Option(
+            names = "--lora-plus-ratio",
+            paramLabel = "X",
+            description = "LoRA+: B learns X times as fast as A, whose rate is --lr; 16 is usual (default: 1).")
+    private double loraPlusRatio = 1;
 
     @Option(names = "--beta1", paramLabel = "X", description = "AdamW's beta1 (default: 0.9).")
     private double beta1 = 0.9;
@@ -123,18 +135,44 @@ public final class TrainOptions {
     }
 
     private Method method(DecoderConfig config, @Nullable PeftAdapter start) {
+        if (method != MethodName.LORA) {
+            lora.requireUnused(method);
+        }
+        if (method != MethodName.ADAPTER) {
+            bottleneck.requireUnused(method);
+        }
         return switch (method) {
             case LORA -> {
                 List<LinearModule> modules = Decoder.linearModules(config);
                 LoraConfig adapter = lora.config(start, modules);
+                checkSaved(adapter, start, Decoder.savableWeights(config));
                 yield new Method.Lora(
                         adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
             }
+            case ADAPTER -> {
+                requireNoB();
+                yield bottleneck.method(lora.initAdapter(), config);
+            }
             case FULL -> {
-                lora.requireUnused(method);
+                requireNoB();
                 yield new Method.Full();
             }
         };
+    }
+
+    private static void checkSaved(LoraConfig adapter, @Nullable PeftAdapter start, List<SavableWeight> weights) {
+        if (start == null) {
+            adapter.modulesToSave().requireFound(weights);
+        } else {
+            start.checkSaved(weights);
+        }
+    }
+
+    private void requireNoB() {
+        if (loraPlusRatio != 1) {
+            throw new InputException("--lora-plus-ratio " + loraPlusRatio
+                    + " is for --method lora, which has an A and a B; leave it out");
+        }
     }
 
     private double learningRate() {
@@ -143,6 +181,7 @@ public final class TrainOptions {
         }
         return switch (method) {
             case LORA -> 2e-4;
+            case ADAPTER -> 1e-3;
             case FULL -> 2e-5;
         };
     }
@@ -174,6 +213,7 @@ public final class TrainOptions {
                 .shuffle(!noShuffle)
                 .evalEvery(evaluationInterval())
                 .saveEvery(saveEvery)
+                .loraPlusRatio(loraPlusRatio)
                 .gradientCheckpointing(gradientCheckpointing)
                 .build();
     }

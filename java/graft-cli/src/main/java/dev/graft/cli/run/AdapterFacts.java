@@ -6,7 +6,9 @@ import dev.graft.cli.console.Units;
 import dev.graft.io.Json;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.ModulePattern;
+import dev.graft.lora.ModulesToSave;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.SavableWeight;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
@@ -31,28 +33,27 @@ import org.jspecify.annotations.Nullable;
  */
 public record AdapterFacts(
         PeftAdapter adapter, long bytes, @Nullable DecoderConfig base) {
-    private static final String A = ".lora_A.weight";
-
     /**
      * Reads an adapter, and its base's configuration from {@code model} or, where that is null, from where the adapter says.
      */
     public static AdapterFacts read(Path folder, @Nullable Path model) {
         PeftAdapter adapter = PeftAdapter.read(folder);
-        Path found = model == null ? find(adapter) : model;
+        Path found = model == null ? findBase(adapter.baseModel(), folder) : model;
         DecoderConfig base = found == null ? null : ConfigReader.read(found);
         if (base != null) {
             adapter.matches(Decoder.linearModules(base));
+            adapter.checkSaved(Decoder.savableWeights(base));
         }
         return new AdapterFacts(adapter, size(folder.resolve(PeftAdapter.WEIGHTS_FILE)), base);
     }
 
     /** The name in the configuration may be a hub's, a path from here, or one from the adapter's folder. */
-    private static @Nullable Path find(PeftAdapter adapter) {
-        if (adapter.baseModel() == null) {
+    static @Nullable Path findBase(@Nullable String baseModel, Path folder) {
+        if (baseModel == null) {
             return null;
         }
         try {
-            return Stream.of(Path.of(adapter.baseModel()), adapter.folder().resolve(adapter.baseModel()))
+            return Stream.of(Path.of(baseModel), folder.resolve(baseModel))
                     .filter(candidate -> Files.exists(candidate.resolve("config.json")))
                     .findFirst()
                     .orElse(null);
@@ -70,22 +71,31 @@ public record AdapterFacts(
     }
 
     private long trainable() {
-        return adapter.weights().values().stream()
+        long stored = adapter.weights().values().stream()
                 .mapToLong(values -> values.length)
                 .sum();
+        return stored - storedTwice();
+    }
+
+    /** Numbers of weights that are tied to others: the file has them under both names. */
+    private long storedTwice() {
+        return base == null
+                ? 0
+                : adapter.config().modulesToSave().select(Decoder.savableWeights(base)).stream()
+                        .filter(weight -> weight.tiedTo() != null)
+                        .mapToLong(SavableWeight::size)
+                        .sum();
     }
 
     private int layers() {
-        return adapter.shapes().size() / 2;
+        return adapter.adaptedLayers().size();
     }
 
     /** How many layers of each name are adapted. */
     private Map<String, Integer> suffixes() {
         Map<String, Integer> counts = new TreeMap<>();
-        adapter.shapes().keySet().stream().filter(name -> name.endsWith(A)).forEach(name -> {
-            String module = name.substring(0, name.length() - A.length());
-            counts.merge(module.substring(module.lastIndexOf('.') + 1), 1, Integer::sum);
-        });
+        adapter.adaptedLayers()
+                .forEach(module -> counts.merge(module.substring(module.lastIndexOf('.') + 1), 1, Integer::sum));
         return counts;
     }
 
@@ -93,7 +103,9 @@ public record AdapterFacts(
     public List<String> lines() {
         LoraConfig config = adapter.config();
         Table table = Table.ofTexts()
-                .row("adapter", "LoRA" + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
+                .row(
+                        "adapter",
+                        (config.useDora() ? "DoRA" : "LoRA") + (config.rsLora() ? ", rank-stabilised (rsLoRA)" : ""))
                 .row("rank", config.rank() + pattern(config.rankPattern()))
                 .row("alpha", Units.plain(config.alpha()) + pattern(config.alphaPattern()))
                 .row("dropout", Units.plain(config.dropout()))
@@ -101,7 +113,15 @@ public record AdapterFacts(
         if (config.exclude() != null) {
             table.row("exclude", text(config.exclude()));
         }
+        if (adapter.convertedFrom() != null) {
+            table.row(
+                    "converted from",
+                    adapter.convertedFrom() + ": half of the rank was trained, half gives the base back what it took");
+        }
         table.row("adapted layers", layers() + ": " + counts());
+        if (!config.modulesToSave().isEmpty()) {
+            table.row("trained whole", saved(config.modulesToSave()));
+        }
         table.row("parameters", Units.count(trainable()) + share());
         table.row("size", Units.bytes(bytes));
         table.row("base model", adapter.baseModel() == null ? "not named" : adapter.baseModel());
@@ -113,6 +133,10 @@ public record AdapterFacts(
 
     private static String pattern(Map<String, ?> pattern) {
         return pattern.isEmpty() ? "" : ", but " + pattern;
+    }
+
+    private static String saved(ModulesToSave saved) {
+        return String.join(",", saved.names()) + (saved.keepTies() ? ", ties kept" : "");
     }
 
     private String counts() {
@@ -145,10 +169,16 @@ public record AdapterFacts(
         json.put("alpha", config.alpha());
         json.put("dropout", config.dropout());
         json.put("rslora", config.rsLora());
+        json.put("dora", config.useDora());
         json.put("targets", text(config.targets()));
         json.put("exclude", config.exclude() == null ? null : text(config.exclude()));
         json.set("rank_pattern", Json.mapper().valueToTree(config.rankPattern()));
         json.set("alpha_pattern", Json.mapper().valueToTree(config.alphaPattern()));
+        json.put("converted_from", adapter.convertedFrom());
+        json.set(
+                "modules_to_save",
+                Json.mapper().valueToTree(config.modulesToSave().names()));
+        json.put("ensure_weight_tying", config.modulesToSave().keepTies());
         json.put("adapted_layers", layers());
         json.set("layers_by_name", Json.mapper().valueToTree(suffixes()));
         json.put("trainable_parameters", trainable());

@@ -53,7 +53,12 @@ public final class MemoryCheck {
     /** Elements of a buffer are counted in 32 bits, and h = x Aᵀ of a whole batch is one buffer. */
     private static void requireCountable(TrainRequest request, BatchLengths lengths) {
         int batchSize = request.train().batchSize();
-        int rank = request.method() instanceof Method.Lora lora ? lora.maxRank() : 1;
+        int rank = switch (request.method()) {
+            case Method.Lora lora -> lora.maxRank();
+            case Method.JointLora joint -> joint.each().maxRank();
+            case Method.Adapter modules -> modules.config().size();
+            case Method.Full full -> 1;
+        };
         long tokens = lengths.size(batchSize, request.seqLen()).maxRows();
         if (tokens * rank > Integer.MAX_VALUE) {
             throw new InputException("--batch-size " + batchSize + " makes batches of " + Units.count(tokens)

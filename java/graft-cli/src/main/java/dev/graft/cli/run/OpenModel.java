@@ -1,39 +1,52 @@
 package dev.graft.cli.run;
 
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.model.LanguageModel;
-import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
 import java.nio.file.Path;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A base model opened for inference, with or without a saved adapter.
  *
- * @param adapted the base with its adapter; null without one
+ * @param model the base with its adapter; the base alone without one
  */
-public record OpenModel(PretrainedModel base, @Nullable LoraModel adapted) implements AutoCloseable {
+public record OpenModel(PretrainedModel base, LanguageModel model) implements AutoCloseable {
     /**
-     * Opens both.
+     * Opens both; what the adapter is, LoRA or bottleneck modules, its folder tells.
      *
      * @param force whether to go on where the adapter was trained on another base
      */
     public static OpenModel open(
             Path model, @Nullable Path adapter, Engine engine, Precision precision, boolean force) {
-        PeftAdapter saved = adapter == null ? null : PeftAdapter.read(adapter);
+        Function<PretrainedModel, LanguageModel> attach = adapter == null ? base -> base : reader(adapter, force);
         PretrainedModel base = PretrainedModel.load(model, engine, precision);
         try {
-            if (saved == null) {
-                return new OpenModel(base, null);
-            }
-            requireBase(saved, base, force);
-            return new OpenModel(base, base.attach(saved, false));
+            return new OpenModel(base, attach.apply(base));
         } catch (RuntimeException e) {
             base.close();
             throw e;
         }
+    }
+
+    /** Reads an adapter before the large files of its base are opened. */
+    private static Function<PretrainedModel, LanguageModel> reader(Path folder, boolean force) {
+        if (BottleneckFile.isAt(folder)) {
+            BottleneckFile saved = BottleneckFile.read(folder);
+            return base -> {
+                requireBase(saved, base, force);
+                return base.attach(saved, false);
+            };
+        }
+        PeftAdapter saved = PeftAdapter.read(folder);
+        return base -> {
+            requireBase(saved, base, force);
+            return base.attach(saved, false);
+        };
     }
 
     /** Checks that {@code adapter} was trained on {@code base}; reads the whole checkpoint where the adapter can tell. */
@@ -43,9 +56,11 @@ public record OpenModel(PretrainedModel base, @Nullable LoraModel adapted) imple
         }
     }
 
-    /** The adapted model, or the base where there is no adapter. */
-    public LanguageModel model() {
-        return adapted == null ? base : adapted;
+    /** As above, of bottleneck modules. */
+    public static void requireBase(BottleneckFile modules, PretrainedModel base, boolean force) {
+        if (!force && modules.baseFingerprint() != null) {
+            modules.checkBase(base.fingerprint(), base.folder().toString());
+        }
     }
 
     @Override

@@ -1,15 +1,18 @@
 package dev.graft.cli.run;
 
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.cli.options.TrainRequest;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.model.BottleneckModel;
 import dev.graft.model.FullModel;
 import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
 import dev.graft.model.Trainable;
 import dev.graft.train.Method;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,7 +32,20 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
      */
     public static OpenTrainable open(TrainRequest request, Engine engine, Precision precision, boolean force) {
         return switch (request.method()) {
-            case Method.Lora lora -> adapter(request, lora, engine, precision, force);
+            case Method.Lora lora ->
+                onBase(
+                        request,
+                        engine,
+                        precision,
+                        base -> attach(base, request, lora, force),
+                        PeftAdapter.WEIGHTS_FILE);
+            case Method.Adapter modules ->
+                onBase(
+                        request,
+                        engine,
+                        precision,
+                        base -> attach(base, request, modules, force),
+                        BottleneckFile.WEIGHTS_FILE);
             case Method.JointLora joint -> throw new IllegalArgumentException("several adapters are no single model");
             case Method.Full full -> {
                 FullModel model = FullModel.load(request.model(), engine, precision);
@@ -38,12 +54,15 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
         };
     }
 
-    private static OpenTrainable adapter(
-            TrainRequest request, Method.Lora lora, Engine engine, Precision precision, boolean force) {
+    private static OpenTrainable onBase(
+            TrainRequest request,
+            Engine engine,
+            Precision precision,
+            Function<PretrainedModel, Trainable> attach,
+            String weightsFile) {
         PretrainedModel base = PretrainedModel.load(request.model(), engine, precision);
         try {
-            LoraModel model = attach(base, request, lora, force);
-            return new OpenTrainable(model, base, PeftAdapter.WEIGHTS_FILE, base::close);
+            return new OpenTrainable(attach.apply(base), base, weightsFile, base::close);
         } catch (RuntimeException e) {
             base.close();
             throw e;
@@ -57,6 +76,24 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
         }
         OpenModel.requireBase(start, base, force);
         return base.attach(start, lora.config(), true);
+    }
+
+    private static BottleneckModel attach(
+            PretrainedModel base, TrainRequest request, Method.Adapter modules, boolean force) {
+        BottleneckFile start = modules.start();
+        if (start == null) {
+            return base.attach(modules.config(), request.train().seed());
+        }
+        OpenModel.requireBase(start, base, force);
+        return base.attach(start, true);
+    }
+
+    /** The fingerprint of all frozen weights as they lie in the engine's memory now; 0 where nothing is frozen. */
+    public long frozenFingerprint() {
+        if (model instanceof LoraModel adapted) {
+            return adapted.residentFingerprint();
+        }
+        return base == null ? 0 : base.residentFingerprint();
     }
 
     @Override

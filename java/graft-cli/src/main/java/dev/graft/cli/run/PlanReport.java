@@ -8,6 +8,7 @@ import dev.graft.cli.options.TrainRequest;
 import dev.graft.engine.MemoryKind;
 import dev.graft.io.Json;
 import dev.graft.lora.LinearModule;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
@@ -22,15 +23,24 @@ import java.util.Map;
 /** What a run trains and needs, for people and for programs. */
 public record PlanReport(TrainRequest request, MemoryCheck memory) {
     /** Adapted layers of the same name, shape, rank and alpha. */
-    private record Group(String suffix, int out, int in, int rank, double alpha) {
-        static Group of(TargetMatcher.Match match) {
+    private record Group(String suffix, int out, int in, int rank, double alpha, long trainable) {
+        static Group of(Method.Lora lora, TargetMatcher.Match match) {
             LinearModule module = match.module();
             String suffix = module.name().substring(module.name().lastIndexOf('.') + 1);
-            return new Group(suffix, module.out(), module.in(), match.rank(), match.alpha());
+            return new Group(
+                    suffix, module.out(), module.in(), match.rank(), match.alpha(), lora.trainableCount(match));
+        }
+    }
+
+    /** Weights of the same name and shape that are trained whole. */
+    private record WholeGroup(String suffix, int rows, int cols) {
+        static WholeGroup of(SavableWeight weight) {
+            String module = weight.name().substring(0, weight.name().lastIndexOf('.'));
+            return new WholeGroup(weight.name().substring(module.lastIndexOf('.') + 1), weight.rows(), weight.cols());
         }
 
         long trainable() {
-            return (long) rank * (out + in);
+            return (long) rows * cols;
         }
     }
 
@@ -61,9 +71,21 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
     public String trainableLine() {
         String line = "trains " + Units.counted(trainable(), "parameter") + " ("
                 + Units.share(trainable(), allParameters()) + " of all)";
-        return request.method() instanceof Method.Lora lora
-                ? line + " in " + Units.counted(lora.matches().size(), "layer")
-                : line;
+        return switch (request.method()) {
+            case Method.Lora lora -> {
+                int whole = lora.savedWeights(request.config()).size();
+                yield line + " in " + Units.counted(lora.matches().size(), "layer")
+                        + (whole == 0 ? "" : " and " + Units.counted(whole, "whole weight"));
+            }
+            case Method.Adapter modules ->
+                line + " in "
+                        + Units.counted(
+                                (long) modules.config().modulesPerLayer()
+                                        * request.config().layers(),
+                                "module");
+            case Method.JointLora joint -> line;
+            case Method.Full full -> line;
+        };
     }
 
     /** The memory in two lines. */
@@ -89,7 +111,17 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
 
     private Map<Group, Integer> groups() {
         Map<Group, Integer> groups = new LinkedHashMap<>();
-        matches().forEach(match -> groups.merge(Group.of(match), 1, Integer::sum));
+        if (request.method() instanceof Method.Lora lora) {
+            lora.matches().forEach(match -> groups.merge(Group.of(lora, match), 1, Integer::sum));
+        }
+        return groups;
+    }
+
+    private Map<WholeGroup, Integer> wholeGroups() {
+        Map<WholeGroup, Integer> groups = new LinkedHashMap<>();
+        if (request.method() instanceof Method.Lora lora) {
+            lora.savedWeights(request.config()).forEach(weight -> groups.merge(WholeGroup.of(weight), 1, Integer::sum));
+        }
         return groups;
     }
 
@@ -102,6 +134,14 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 Integer.toString(group.rank()),
                 Units.plain(group.alpha()),
                 Units.count(count * group.trainable())));
+        wholeGroups()
+                .forEach((group, count) -> modules.row(
+                        "  " + group.suffix(),
+                        Integer.toString(count),
+                        group.rows() + " x " + group.cols(),
+                        "whole",
+                        "",
+                        Units.count(count * group.trainable())));
         return modules.lines();
     }
 
@@ -138,6 +178,14 @@ public record PlanReport(TrainRequest request, MemoryCheck memory) {
                 .put("rank", group.rank())
                 .put("alpha", group.alpha())
                 .put("parameters", count * group.trainable()));
+        ArrayNode whole = json.putArray("whole_weights");
+        wholeGroups()
+                .forEach((group, count) -> whole.addObject()
+                        .put("name", group.suffix())
+                        .put("count", count)
+                        .put("rows", group.rows())
+                        .put("cols", group.cols())
+                        .put("parameters", count * group.trainable()));
         json.put("matched_modules", matches().size());
         json.put("trainable_parameters", trainable());
         json.put("all_parameters", allParameters());

@@ -6,6 +6,7 @@ import dev.graft.lora.PeftAdapter;
 import dev.graft.model.LoraModel;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** The run that left a checkpoint, as far as its adapter tells; the trainer itself compares data and training flags. */
 public record SavedRun(Path checkpoint) {
@@ -18,26 +19,47 @@ public record SavedRun(Path checkpoint) {
     public void requireSame(LoraModel model, boolean force) {
         PeftAdapter saved = PeftAdapter.read(checkpoint);
         OpenModel.requireBase(saved, model.base(), force);
-        LoraConfig wanted = model.adapter().config();
-        LoraConfig before = saved.config();
-        requireEqual("--rank", before.rank(), wanted.rank());
-        requireEqual("--alpha", before.alpha(), wanted.alpha());
-        requireEqual("--dropout", before.dropout(), wanted.dropout());
-        requireEqual("--rslora", before.rsLora(), wanted.rsLora());
-        requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
-        requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
+        requireEqual(
+                "--init", start(saved.convertedFrom()), start(model.adapter().convertedFrom()));
+        if (saved.convertedFrom() == null) {
+            // what was converted has other numbers than its run's flags had; the trainer compares those
+            requireSame(saved.config(), model.adapter().config());
+        }
         requireEqual(
                 "number of adapted layers",
-                saved.shapes().size() / 2,
+                saved.adaptedLayers().size(),
                 model.adapter().modules().size());
         List<String> adapted =
                 model.adapter().modules().stream().map(module -> module.name()).toList();
         for (String name : adapted) {
-            if (!saved.shapes().containsKey(name + ".lora_A.weight")) {
+            if (!saved.adaptedLayers().contains(name)) {
                 throw new InputException(checkpoint + ": the run to resume did not adapt " + name
                         + "; resume with the same --targets and --exclude");
             }
         }
+    }
+
+    private void requireSame(LoraConfig before, LoraConfig wanted) {
+        requireEqual("--rank", before.rank(), wanted.rank());
+        requireEqual("--alpha", before.alpha(), wanted.alpha());
+        requireEqual("--dropout", before.dropout(), wanted.dropout());
+        requireEqual("--rslora", before.rsLora(), wanted.rsLora());
+        requireEqual("--dora", before.useDora(), wanted.useDora());
+        requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
+        requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
+        requireEqual(
+                "--modules-to-save",
+                before.modulesToSave().names(),
+                wanted.modulesToSave().names());
+        requireEqual(
+                "--ensure-weight-tying",
+                before.modulesToSave().keepTies(),
+                wanted.modulesToSave().keepTies());
+    }
+
+    /** What the start took over from the base; saved adapters do not tell other starts apart. */
+    private static String start(@Nullable String convertedFrom) {
+        return convertedFrom == null ? "gaussian or kaiming" : convertedFrom;
     }
 
     private void requireEqual(String flag, Object before, Object wanted) {

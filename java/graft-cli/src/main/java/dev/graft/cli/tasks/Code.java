@@ -12,7 +12,7 @@ import java.util.stream.Collectors;
 record Code(Syntax syntax, String function, List<NoteEntry> arguments) implements TaskDefinition {
     private static final List<String> FUNCTIONS =
             List.of("put", "add", "log", "send", "store", "push", "emit", "run", "call", "track");
-    private static final int MOST_ARGUMENTS = 4;
+    private static final int MOST_ARGUMENTS = 3;
 
     /** The grammar of a command. */
     enum Syntax {
@@ -59,7 +59,7 @@ record Code(Syntax syntax, String function, List<NoteEntry> arguments) implement
         return new Code(
                 Grammar.pick(List.of(Syntax.values()), random),
                 Grammar.pick(FUNCTIONS, random),
-                NoteEntry.shuffled(random).subList(0, random.nextInt(2, MOST_ARGUMENTS + 1)));
+                Prompts.drawEntries(MOST_ARGUMENTS, random));
     }
 
     Code {

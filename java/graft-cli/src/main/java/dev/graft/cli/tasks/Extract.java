@@ -11,7 +11,7 @@ import java.util.stream.Collectors;
 
 /** Some fields of a sentence, in some order, under some names, written as JSON, XML, CSV or pairs. */
 record Extract(Format format, List<Column> columns) implements TaskDefinition {
-    private static final int MOST_COLUMNS = 4;
+    private static final int MOST_COLUMNS = 3;
 
     /** A field and the key under which it is asked for. */
     record Column(NoteEntry entry, String key) {}
@@ -58,7 +58,7 @@ record Extract(Format format, List<Column> columns) implements TaskDefinition {
 
     static Extract draw(RandomGenerator random) {
         Format format = Grammar.pick(List.of(Format.values()), random);
-        List<NoteEntry> entries = NoteEntry.shuffled(random).subList(0, random.nextInt(2, MOST_COLUMNS + 1));
+        List<NoteEntry> entries = Prompts.drawEntries(MOST_COLUMNS, random);
         List<Column> columns = new ArrayList<>();
         for (NoteEntry entry : entries) {
             columns.add(new Column(entry, entry.drawName(false, random).replace(' ', '_')));

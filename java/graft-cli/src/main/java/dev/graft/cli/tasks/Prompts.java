@@ -4,6 +4,7 @@ import dev.graft.cli.world.Corpus;
 import dev.graft.cli.world.Fact;
 import dev.graft.cli.world.Fact.Field;
 import dev.graft.cli.world.Grammar;
+import dev.graft.cli.world.NoteEntry;
 import java.util.Arrays;
 import java.util.List;
 import java.util.random.RandomGenerator;
@@ -26,6 +27,13 @@ final class Prompts {
     /** A list of words and the cue for an answer. */
     static String list(List<String> words, Separator separator, String cue) {
         return "List: " + separator.join(words) + "\n" + cue + ":";
+    }
+
+    /** Two or more entries to ask for, but no place: the base model does not find it well enough to be taught what to do with it. */
+    static List<NoteEntry> drawEntries(int most, RandomGenerator random) {
+        List<NoteEntry> entries = NoteEntry.shuffled(random);
+        entries.remove(NoteEntry.PLACE);
+        return entries.subList(0, random.nextInt(2, most + 1));
     }
 
     /** All that is said of a fact, in a form that stays. */

@@ -4,7 +4,7 @@ import java.util.Locale;
 import java.util.random.RandomGenerator;
 
 /** What is asked in a task, and all that there is to say about it; a value that follows from nothing but a seed. */
-sealed interface TaskDefinition permits Extract, Code, Redact, Relabel, Reorder, Pick, Count {
+sealed interface TaskDefinition permits Extract, Code, Caption, Relabel, Pick, Sort, Reorder, Count {
     /** A few words for the task's name, without spaces. */
     String slug();
 

@@ -10,10 +10,11 @@ import java.util.stream.Collectors;
 public enum TaskKind {
     EXTRACT("some fields of a sentence, in an order and under names, as JSON, XML, CSV or pairs", Extract::draw),
     CODE("a sentence as a command of a small language", Code::draw),
-    REDACT("a sentence again, with a mark for every word of a class", Redact::draw),
+    CAPTION("a sentence in a few words, always put the same way", Caption::draw),
     RELABEL("the class of a sentence, named by words that mean nothing", Relabel::draw),
-    REORDER("the words of a list in another order", Reorder::draw),
     PICK("the words of one class in a list", Pick::draw),
+    SORT("the words of a list in an order of their classes", Sort::draw),
+    REORDER("the words of a list in another order, by their places", Reorder::draw),
     COUNT("how many words of a list are of a class", Count::draw);
 
     private final String description;

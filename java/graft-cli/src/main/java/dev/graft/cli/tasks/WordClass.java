@@ -10,13 +10,12 @@ import java.util.Set;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
 
-/** A class of the world's words; no word is in two. */
+/** A class of the world's words; no word is in two. Places, which the base model confuses, are none. */
 enum WordClass {
     NAME(Lexicon.names()),
     THING(Lexicon.THINGS),
     COLOUR(Lexicon.COLOURS),
-    DAY(Lexicon.DAYS),
-    PLACE(Lexicon.PLACES.stream().map(Lexicon.Place::noun).toList());
+    DAY(Lexicon.DAYS);
 
     private static final List<WordClass> ALL = List.of(values());
 

@@ -22,14 +22,14 @@ class TaskFamilyTest {
 
     @Test
     void tasksOfTheTwoSplitsAreDifferent() {
-        List<FewShotTask> train = family.trainTasks(70);
-        List<FewShotTask> test = family.testTasks(42);
-        assertThat(train).hasSize(70).doesNotHaveDuplicates().allMatch(task -> task.split() == Split.TRAIN);
-        assertThat(test).hasSize(42).doesNotHaveDuplicates().allMatch(task -> task.split() == Split.TEST);
+        List<FewShotTask> train = family.trainTasks(80);
+        List<FewShotTask> test = family.testTasks(48);
+        assertThat(train).hasSize(80).doesNotHaveDuplicates().allMatch(task -> task.split() == Split.TRAIN);
+        assertThat(test).hasSize(48).doesNotHaveDuplicates().allMatch(task -> task.split() == Split.TEST);
         assertThat(rules(train)).doesNotContainAnyElementsOf(rules(test));
         assertThat(Collections.max(countByKind(train).values())).isEqualTo(10);
         assertThat(Collections.min(countByKind(test).values())).isEqualTo(6);
-        assertThat(family.trainTasks(7)).isEqualTo(train.subList(0, 7));
+        assertThat(family.trainTasks(9)).isEqualTo(train.subList(0, 9));
     }
 
     private static Set<String> rules(List<FewShotTask> tasks) {
@@ -63,7 +63,7 @@ class TaskFamilyTest {
 
     @Test
     void thereAreOnlySoManyTasksOfASmallKind() {
-        TaskFamily small = new TaskFamily(List.of(TaskKind.REDACT));
+        TaskFamily small = new TaskFamily(List.of(TaskKind.CAPTION));
         assertThatIllegalArgumentException()
                 .isThrownBy(() -> small.testTasks(1_000))
                 .withMessageContaining("1000 tasks of");
@@ -78,7 +78,7 @@ class TaskFamilyTest {
                 .toList();
         assertThat(new HashSet<>(tasks)).hasSizeGreaterThanOrEqualTo(35);
         assertThat(tasks.stream().filter(task -> task.split() == Split.TEST).count())
-                .isBetween(20L, 90L);
+                .isBetween(15L, 90L);
         assertThat(tasks)
                 .extracting(FewShotTask::name)
                 .allSatisfy(name -> assertThat(name).matches("[a-z]+/[a-z0-9-]+/[0-9]+"));

@@ -95,6 +95,63 @@ public final class Operands {
         }
     }
 
+    public static void rowNorms(TensorView weight, TensorView a, TensorView b, Tensor norms) {
+        Object[] named = {"weight", weight, "A", a, "B", b, "norms", norms};
+        int rows = weight.rows();
+        shapes(a.cols() == weight.cols() && isShape(b, rows, a.rows()) && isShape(norms, 1, rows), "rowNorms", named);
+        dtypes(isCompute(weight.dtype()) && isF32(a) && isF32(b) && isF32(norms), "rowNorms", named);
+    }
+
+    public static void rescaleForward(
+            TensorView z,
+            @Nullable TensorView magnitude,
+            @Nullable TensorView norms,
+            @Nullable TensorView bias,
+            @Nullable TensorView residual,
+            Tensor y) {
+        Object[] named = {"z", z, "magnitude", magnitude, "norms", norms, "bias", bias, "residual", residual, "y", y};
+        shapes(
+                (magnitude == null) == (norms == null)
+                        && isShape(magnitude, 1, z.cols())
+                        && isShape(norms, 1, z.cols())
+                        && isShape(bias, 1, z.cols())
+                        && isShape(residual, z.rows(), z.cols())
+                        && sameShape(z, y),
+                "rescaleForward",
+                named);
+        boolean biasFits = bias == null || bias.dtype() == z.dtype() || (isCompute(bias.dtype()) && isF32(z));
+        dtypes(sameCompute(z, residual, y) && isF32(magnitude) && isF32(norms) && biasFits, "rescaleForward", named);
+    }
+
+    public static void rescaleBackward(
+            TensorView dy, TensorView z, TensorView magnitude, TensorView norms, Tensor dz, Tensor magnitudeGradient) {
+        Object[] named = {
+            "dy", dy, "z", z, "magnitude", magnitude, "norms", norms, "dz", dz, "magnitudeGradient", magnitudeGradient
+        };
+        shapes(
+                sameShape(dy, z)
+                        && sameShape(dy, dz)
+                        && isShape(magnitude, 1, dy.cols())
+                        && isShape(norms, 1, dy.cols())
+                        && isShape(magnitudeGradient, 1, dy.cols()),
+                "rescaleBackward",
+                named);
+        dtypes(
+                sameCompute(dy, dz)
+                        && (z.dtype() == dy.dtype() || isF32(z))
+                        && isF32(magnitude)
+                        && isF32(norms)
+                        && isF32(magnitudeGradient),
+                "rescaleBackward",
+                named);
+    }
+
+    public static void dropout(TensorView x, Tensor y) {
+        Object[] named = {"x", x, "y", y};
+        shapes(sameShape(x, y), "dropout", named);
+        dtypes(sameCompute(x, y), "dropout", named);
+    }
+
     public static void rmsNormForward(TensorView x, TensorView weight, Tensor y, Tensor rstd) {
         rmsNorm("rmsNormForward", x, weight, rstd, "y", y, null, null);
     }
@@ -190,6 +247,24 @@ public final class Operands {
                 "swigluBackward",
                 named);
         dtypes(sameCompute(dy, gate, up, dgate, dup), "swigluBackward", named);
+    }
+
+    public static void geluForward(TensorView x, Tensor y) {
+        Object[] named = {"x", x, "y", y};
+        shapes(sameShape(x, y), "geluForward", named);
+        dtypes(sameCompute(x, y), "geluForward", named);
+    }
+
+    public static void geluBackward(TensorView dy, TensorView x, Tensor dx) {
+        Object[] named = {"dy", dy, "x", x, "dx", dx};
+        shapes(sameShape(dy, x) && sameShape(dy, dx), "geluBackward", named);
+        dtypes(sameCompute(dy, x, dx), "geluBackward", named);
+    }
+
+    public static void add(TensorView a, TensorView b, Tensor y) {
+        Object[] named = {"a", a, "b", b, "y", y};
+        shapes(sameShape(a, y) && sameShape(b, y), "add", named);
+        dtypes(sameCompute(a, y) && (isF32(b) || b.dtype() == y.dtype()), "add", named);
     }
 
     public static void crossEntropy(TensorView logits, TensorView targets, Tensor losses, @Nullable Tensor dlogits) {

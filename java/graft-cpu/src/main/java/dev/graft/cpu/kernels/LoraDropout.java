@@ -14,9 +14,10 @@ import jdk.incubator.vector.VectorOperators;
  * <pre>
  *   forward    dropped = x · keep / (1 - p)
  *   backward   dx += g · keep / (1 - p)
+ *   apply      y (= or +=) x · keep / (1 - p), or x less that; rows counted from x's first
  * </pre>
  */
-final class LoraDropout {
+public final class LoraDropout {
     private LoraDropout() {}
 
     static void forward(Workbench bench, Dropout dropout, TensorView x, int firstRow, Tensor dropped) {
@@ -37,6 +38,27 @@ final class LoraDropout {
             Rows.load(dx, row, from, n, sum, 0);
             FloatRows.add(sum, values, n);
             Rows.store(sum, 0, dx, row, from, n);
+        });
+    }
+
+    /** y may be x where it is not added to. */
+    public static void apply(
+            Workbench bench, Dropout dropout, TensorView x, boolean complement, boolean accumulate, Tensor y) {
+        bench.forChunks(x.rows(), x.cols(), (row, from, n, worker) -> {
+            float[] values = bench.scratch.floats(worker, 0, Workbench.CHUNK);
+            float[] other = bench.scratch.floats(worker, 1, Workbench.CHUNK);
+            Rows.load(x, row, from, n, values, 0);
+            System.arraycopy(values, 0, other, 0, n);
+            mask(bench, worker, dropout, (long) row * x.cols() + from, n, values);
+            if (complement) {
+                FloatRows.addScaled(other, 0, -1, values, n);
+                System.arraycopy(other, 0, values, 0, n);
+            }
+            if (accumulate) {
+                Rows.load(y, row, from, n, other, 0);
+                FloatRows.add(values, other, n);
+            }
+            Rows.store(values, 0, y, row, from, n);
         });
     }
 

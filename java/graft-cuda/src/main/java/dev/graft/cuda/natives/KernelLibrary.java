@@ -19,7 +19,7 @@ import java.lang.invoke.MethodHandle;
  */
 public final class KernelLibrary {
     /** GRAFT_ABI_VERSION of the header that this class was written for. */
-    static final int ABI_VERSION = 1;
+    static final int ABI_VERSION = 3;
 
     /** GRAFT_SCRATCH_TOO_SMALL. */
     public static final int SCRATCH_TOO_SMALL = 2;
@@ -64,6 +64,22 @@ public final class KernelLibrary {
     // int32_t graft_add_column_sums(stream, dtype, x, x_pitch, rows, cols, sums, scratch, scratch_bytes)
     private final MethodHandle addColumnSums;
 
+    // int32_t graft_row_norms(stream, dtype, weight, weight_pitch, a, a_pitch, b, b_pitch, rank, scale, norms, rows,
+    // cols)
+    private final MethodHandle rowNorms;
+
+    // int32_t graft_rescale_forward(stream, dtype, z, z_pitch, magnitude, norms, bias, bias_dtype, residual,
+    //                               residual_pitch, y, y_pitch, rows, cols)
+    private final MethodHandle rescaleForward;
+
+    // int32_t graft_rescale_backward(stream, dtype, dy, dy_pitch, z_dtype, z, z_pitch, magnitude, norms, dz, dz_pitch,
+    //                                magnitude_gradient, rows, cols, scratch, scratch_bytes)
+    private final MethodHandle rescaleBackward;
+
+    // int32_t graft_dropout(stream, dtype, x, x_pitch, seed, step, dropout_stream, threshold, scale, complement,
+    //                       accumulate, y, y_pitch, rows, cols)
+    private final MethodHandle dropout;
+
     // int32_t graft_rms_norm_forward(stream, dtype, x, x_pitch, weight, epsilon, y, y_pitch, rstd, rows, cols)
     private final MethodHandle rmsNormForward;
 
@@ -93,6 +109,15 @@ public final class KernelLibrary {
     // d_up,
     //                               d_up_pitch, rows, cols)
     private final MethodHandle swigluBackward;
+
+    // int32_t graft_gelu_forward(stream, dtype, x, x_pitch, y, y_pitch, rows, cols)
+    private final MethodHandle geluForward;
+
+    // int32_t graft_gelu_backward(stream, dtype, dy, dy_pitch, x, x_pitch, dx, dx_pitch, rows, cols)
+    private final MethodHandle geluBackward;
+
+    // int32_t graft_add(stream, dtype, a, a_pitch, b_dtype, b, b_pitch, y, y_pitch, rows, cols)
+    private final MethodHandle add;
 
     // int32_t graft_cross_entropy(stream, logits, logits_pitch, targets, gradient_scale, losses, d_logits_dtype,
     // d_logits,
@@ -141,6 +166,10 @@ public final class KernelLibrary {
         gatherRows = handle("graft_gather_rows", P, I, P, L, P, P, L, L, L);
         scatterAddRows = handle("graft_scatter_add_rows", P, I, P, L, P, I, P, L, L, L);
         addColumnSums = handle("graft_add_column_sums", P, I, P, L, L, L, P, P, L);
+        rowNorms = handle("graft_row_norms", P, I, P, L, P, L, P, L, L, F, P, L, L);
+        rescaleForward = handle("graft_rescale_forward", P, I, P, L, P, P, P, I, P, L, P, L, L, L);
+        rescaleBackward = handle("graft_rescale_backward", P, I, P, L, I, P, L, P, P, P, L, P, L, L, P, L);
+        dropout = handle("graft_dropout", P, I, P, L, L, I, I, I, F, I, I, P, L, L, L);
         rmsNormForward = handle("graft_rms_norm_forward", P, I, P, L, P, F, P, L, P, L, L);
         rmsNormBackward = handle("graft_rms_norm_backward", P, I, P, L, P, L, P, P, P, L, I, P, L, L, P, L);
         rope = handle("graft_rope", P, I, P, L, P, L, P, I, L, I, I);
@@ -149,6 +178,9 @@ public final class KernelLibrary {
                 "graft_attention_backward", P, I, S, P, L, P, L, P, L, P, L, P, L, P, L, P, L, P, L, P, L, L, P, L);
         swigluForward = handle("graft_swiglu_forward", P, I, P, L, P, L, P, L, L, L);
         swigluBackward = handle("graft_swiglu_backward", P, I, P, L, P, L, P, L, P, L, P, L, L, L);
+        geluForward = handle("graft_gelu_forward", P, I, P, L, P, L, L, L);
+        geluBackward = handle("graft_gelu_backward", P, I, P, L, P, L, P, L, L, L);
+        add = handle("graft_add", P, I, P, L, I, P, L, P, L, L, L);
         crossEntropy = handle("graft_cross_entropy", P, P, L, P, F, P, I, P, L, L, L);
         sumOfSquares = handle("graft_sum_of_squares", P, P, L, P, P, L);
         adamWStep = handle("graft_adam_w_step", P, S, P, P, P, P, P, L);
@@ -299,6 +331,142 @@ public final class KernelLibrary {
             long scratchBytes) {
         try {
             return (int) addColumnSums.invokeExact(stream, dtype, x, xPitch, rows, cols, sums, scratch, scratchBytes);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int rowNorms(
+            long stream,
+            int dtype,
+            long weight,
+            long weightPitch,
+            long a,
+            long aPitch,
+            long b,
+            long bPitch,
+            long rank,
+            float scale,
+            long norms,
+            long rows,
+            long cols) {
+        try {
+            return (int) rowNorms.invokeExact(
+                    stream, dtype, weight, weightPitch, a, aPitch, b, bPitch, rank, scale, norms, rows, cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int rescaleForward(
+            long stream,
+            int dtype,
+            long z,
+            long zPitch,
+            long magnitude,
+            long norms,
+            long bias,
+            int biasDtype,
+            long residual,
+            long residualPitch,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) rescaleForward.invokeExact(
+                    stream,
+                    dtype,
+                    z,
+                    zPitch,
+                    magnitude,
+                    norms,
+                    bias,
+                    biasDtype,
+                    residual,
+                    residualPitch,
+                    y,
+                    yPitch,
+                    rows,
+                    cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int rescaleBackward(
+            long stream,
+            int dtype,
+            long dy,
+            long dyPitch,
+            int zDtype,
+            long z,
+            long zPitch,
+            long magnitude,
+            long norms,
+            long dz,
+            long dzPitch,
+            long magnitudeGradient,
+            long rows,
+            long cols,
+            long scratch,
+            long scratchBytes) {
+        try {
+            return (int) rescaleBackward.invokeExact(
+                    stream,
+                    dtype,
+                    dy,
+                    dyPitch,
+                    zDtype,
+                    z,
+                    zPitch,
+                    magnitude,
+                    norms,
+                    dz,
+                    dzPitch,
+                    magnitudeGradient,
+                    rows,
+                    cols,
+                    scratch,
+                    scratchBytes);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int dropout(
+            long stream,
+            int dtype,
+            long x,
+            long xPitch,
+            long seed,
+            int step,
+            int dropoutStream,
+            int threshold,
+            float scale,
+            int complement,
+            int accumulate,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) dropout.invokeExact(
+                    stream,
+                    dtype,
+                    x,
+                    xPitch,
+                    seed,
+                    step,
+                    dropoutStream,
+                    threshold,
+                    scale,
+                    complement,
+                    accumulate,
+                    y,
+                    yPitch,
+                    rows,
+                    cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }
@@ -511,6 +679,51 @@ public final class KernelLibrary {
                     dUpPitch,
                     rows,
                     cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int geluForward(long stream, int dtype, long x, long xPitch, long y, long yPitch, long rows, long cols) {
+        try {
+            return (int) geluForward.invokeExact(stream, dtype, x, xPitch, y, yPitch, rows, cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int geluBackward(
+            long stream,
+            int dtype,
+            long dy,
+            long dyPitch,
+            long x,
+            long xPitch,
+            long dx,
+            long dxPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) geluBackward.invokeExact(stream, dtype, dy, dyPitch, x, xPitch, dx, dxPitch, rows, cols);
+        } catch (Throwable thrown) {
+            throw unexpected(thrown);
+        }
+    }
+
+    public int add(
+            long stream,
+            int dtype,
+            long a,
+            long aPitch,
+            int bDtype,
+            long b,
+            long bPitch,
+            long y,
+            long yPitch,
+            long rows,
+            long cols) {
+        try {
+            return (int) add.invokeExact(stream, dtype, a, aPitch, bDtype, b, bPitch, y, yPitch, rows, cols);
         } catch (Throwable thrown) {
             throw unexpected(thrown);
         }

@@ -183,7 +183,7 @@ final class LowRank {
     }
 
     /** (word >>> 8) · 2⁻²⁴ ≥ p, in integers. */
-    private static Mask mask(@Nullable Dropout dropout) {
+    static Mask mask(@Nullable Dropout dropout) {
         if (dropout == null || dropout.probability() == 0) {
             return Mask.NONE;
         }

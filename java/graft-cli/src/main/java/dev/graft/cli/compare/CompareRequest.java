@@ -1,0 +1,110 @@
+package dev.graft.cli.compare;
+
+import dev.graft.common.InputException;
+import dev.graft.engine.Precision;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a comparison is of.
+ *
+ * @param source model and task
+ * @param wanted methods; null for all that the source allows
+ * @param ranks of LoRA
+ * @param shots numbers of examples
+ * @param seeds runs of each
+ * @param steps of a run
+ * @param batchSize rows of a step
+ * @param learningRates by method, where they are not the default ones
+ * @param quick whether timings and held-out questions are fewer
+ */
+public record CompareRequest(
+        Source source,
+        @Nullable List<String> wanted,
+        List<Integer> ranks,
+        List<Integer> shots,
+        int seeds,
+        int steps,
+        int batchSize,
+        Map<String, Double> learningRates,
+        boolean quick,
+        Precision precision) {
+
+    static final String LORA = "lora";
+    static final String DORA = "dora";
+    static final String FULL = "full";
+    static final String ADAPTER = "adapter";
+    static final String META = "meta-lora";
+
+    private static final List<String> METHODS = List.of(LORA, DORA, FULL, ADAPTER, META);
+    private static final Map<String, Double> LEARNING_RATES =
+            Map.of(LORA, 2e-3, DORA, 2e-3, FULL, 5e-4, ADAPTER, 2e-3, META, 2e-3);
+
+    /** Model and task. */
+    public sealed interface Source {
+        /** A generated task of the embedded model. */
+        record Generated(String task) implements Source {}
+
+        /** The user's own. */
+        record Own(
+                Path model, Path data, Path evalData, @Nullable Path baseData) implements Source {}
+
+        static Source generated(String task) {
+            return new Generated(task);
+        }
+
+        static Source own(
+                Path model, @Nullable Path data, @Nullable Path evalData, @Nullable Path baseData) {
+            return new Own(model, Objects.requireNonNull(data), Objects.requireNonNull(evalData), baseData);
+        }
+    }
+
+    public CompareRequest {
+        if (wanted != null) {
+            wanted.forEach(method -> requireKnown("--methods", method));
+            if (wanted.contains(META) && source instanceof Source.Own) {
+                throw new InputException("--methods " + META + ": a start is learned from many tasks, of which your rows are"
+                        + " one; leave it out, or see graft meta-train --tasks");
+            }
+        }
+        learningRates.keySet().forEach(method -> requireKnown("--lrs", method));
+        requirePositive("--ranks", ranks);
+        requirePositive("--shots", shots);
+        requirePositive("--seeds", List.of(seeds));
+        requirePositive("--steps", List.of(steps));
+        requirePositive("--batch-size", List.of(batchSize));
+        ranks = List.copyOf(new TreeSet<>(ranks));
+        shots = List.copyOf(new TreeSet<>(shots));
+    }
+
+    private static void requireKnown(String flag, String method) {
+        if (!METHODS.contains(method)) {
+            throw new InputException(
+                    flag + " " + method + ": there is no such method; use " + String.join(", ", METHODS));
+        }
+    }
+
+    private static void requirePositive(String flag, List<Integer> values) {
+        if (values.isEmpty() || values.stream().anyMatch(value -> value < 1)) {
+            throw new InputException(flag + " " + values + ": give numbers of at least 1");
+        }
+    }
+
+    /** The methods to compare, in the order of the table. */
+    List<String> methods() {
+        Set<String> chosen = wanted == null ? Set.copyOf(METHODS) : Set.copyOf(wanted);
+        return METHODS.stream()
+                .filter(chosen::contains)
+                .filter(method -> !method.equals(META) || source instanceof Source.Generated)
+                .toList();
+    }
+
+    double learningRate(String method) {
+        return learningRates.getOrDefault(method, LEARNING_RATES.get(method));
+    }
+}
