@@ -199,6 +199,7 @@ class MetaTrainTest {
         "--tasks-per-step 0, --tasks-per-step 0",
         "--inner-lr -1, --inner-lr -1",
         "--outer-lr -1, --outer-lr -1",
+        "--outer-clip -1, --outer-clip -1",
         "--held-out 10, leaves none to learn from",
         "--held-out -1, --held-out -1",
         "--plain-steps 2, --plain-steps 2",

@@ -27,9 +27,4 @@ public record InnerLoop(InnerRule rule, int steps, double learningRate, double c
     public InnerLoop withLearningRate(double newLearningRate) {
         return new InnerLoop(rule, steps, newLearningRate, clipNorm);
     }
-
-    /** The factor by which a gradient of this norm is scaled: min(1, clipNorm / norm). */
-    double clipFactor(double norm) {
-        return clipNorm > 0 && norm > clipNorm ? clipNorm / norm : 1;
-    }
 }

@@ -33,7 +33,7 @@ final class Learner {
     Step step(Objective support) {
         double loss = support.lossAndGradient(values, gradient);
         double norm = loop.clipNorm() > 0 ? Vectors.norm(gradient) : 0;
-        double scale = loop.clipFactor(norm);
+        double scale = Vectors.clipFactor(norm, loop.clipNorm());
         if (adam == null) {
             Vectors.add(values, -loop.learningRate() * scale, gradient, values);
         } else {

@@ -10,6 +10,8 @@ import dev.graft.train.LearningRateSchedule;
  * @param inner how weights adapt to a task
  * @param outer how the initialisation moves
  * @param outerLearningRate of the first meta-step
+ * @param outerClipNorm the mean meta-gradient is scaled down to this norm; 0 = off. Second-order terms can grow with every inner
+ *     step that overshoots, and one such task would stay in Adam's moments for long
  * @param schedule of the outer learning rate
  * @param metaSteps updates of the initialisation
  * @param tasksPerStep tasks whose meta-gradients are averaged in a meta-step
@@ -20,6 +22,7 @@ public record MetaConfig(
         InnerLoop inner,
         OuterRule outer,
         double outerLearningRate,
+        double outerClipNorm,
         LearningRateSchedule schedule,
         int metaSteps,
         int tasksPerStep,
@@ -28,6 +31,9 @@ public record MetaConfig(
     public MetaConfig {
         if (!(outerLearningRate >= 0 && outerLearningRate <= Double.MAX_VALUE)) {
             throw new InputException("--outer-lr " + outerLearningRate + ": must be at least 0");
+        }
+        if (!(outerClipNorm >= 0 && outerClipNorm <= Double.MAX_VALUE)) {
+            throw new InputException("--outer-clip " + outerClipNorm + ": must be at least 0");
         }
         atLeastOne("--meta-steps", metaSteps);
         atLeastOne("--tasks-per-step", tasksPerStep);

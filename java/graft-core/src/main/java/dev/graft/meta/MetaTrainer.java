@@ -105,10 +105,11 @@ public final class MetaTrainer {
         double norm = Vectors.norm(direction) / count;
         requireFinite(step, "the meta-gradient's norm", norm);
         double learningRate = config.outerLearningRate() * config.schedule().factor(step, 0, config.metaSteps());
+        double scale = Vectors.clipFactor(norm, config.outerClipNorm()) / count;
         if (adam == null) {
-            Vectors.add(theta, -learningRate / count, direction, theta);
+            Vectors.add(theta, -learningRate * scale, direction, theta);
         } else {
-            adam.step(theta, direction, 1.0 / count, learningRate);
+            adam.step(theta, direction, scale, learningRate);
         }
         return new MetaMetrics(
                 step + 1,

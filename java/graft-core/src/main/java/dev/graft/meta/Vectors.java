@@ -26,4 +26,9 @@ final class Vectors {
             z[i] = (float) (x[i] + a * y[i]);
         }
     }
+
+    /** What scales a vector of this norm down to the largest allowed: min(1, most / norm); 1 where {@code most} is 0. */
+    static double clipFactor(double norm, double most) {
+        return most > 0 && norm > most ? most / norm : 1;
+    }
 }

@@ -58,7 +58,7 @@ record Quadratic(double[][] h, double[] c, double q) implements Objective {
             for (double g : gradient) {
                 norm += g * g;
             }
-            double factor = loop.learningRate() * loop.clipFactor(Math.sqrt(norm));
+            double factor = loop.learningRate() * Vectors.clipFactor(Math.sqrt(norm), loop.clipNorm());
             for (int i = 0; i < adapted.length; i++) {
                 adapted[i] -= factor * gradient[i];
             }

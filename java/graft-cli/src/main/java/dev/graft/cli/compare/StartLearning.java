@@ -36,7 +36,7 @@ final class StartLearning {
     private static final int BATCH = 8;
     private static final int SEQUENCE_LENGTH = 1024;
     private static final long SEED = 0;
-    private static final InnerLoop INNER = new InnerLoop(InnerRule.SGD, 5, 0.5, 1);
+    private static final InnerLoop INNER = new InnerLoop(InnerRule.ADAM, 5, 3e-3, 1);
 
     private final Console console;
     private final Engine engine;
@@ -113,6 +113,7 @@ final class StartLearning {
                 INNER,
                 OuterRule.SGD,
                 1,
+                0,
                 LearningRateSchedule.LINEAR,
                 metaSteps,
                 4,

@@ -55,8 +55,11 @@ public final class MetaOptions {
     @Option(names = "--query", paramLabel = "N", description = "Other rows that judge the adaptation (default: 8).")
     private int query = 8;
 
-    @Option(names = "--inner", paramLabel = "sgd|adam", description = "Rule of an inner step (default: sgd).")
-    private String inner = "sgd";
+    @Option(
+            names = "--inner",
+            paramLabel = "sgd|adam",
+            description = "Rule of an inner step (default: adam; sgd with maml, which needs it).")
+    private @Nullable String inner;
 
     @Option(names = "--inner-steps", paramLabel = "N", description = "Steps of adaptation to a task (default: 5).")
     private int innerSteps = 5;
@@ -64,7 +67,7 @@ public final class MetaOptions {
     @Option(
             names = "--inner-lr",
             paramLabel = "X",
-            description = "Their learning rate (default: 0.5 with sgd, 2e-3 with adam; a tenth with --method full).")
+            description = "Their learning rate (default: 3e-3 with adam, 0.5 with sgd; a tenth with --method full).")
     private @Nullable Double innerLearningRate;
 
     @Option(
@@ -83,8 +86,14 @@ public final class MetaOptions {
             names = "--outer-lr",
             paramLabel = "X",
             description =
-                    "Its learning rate (default: 1 with sgd, 2e-3 with adam; a tenth with adam and --method full).")
+                    "Its learning rate (default: 1 with sgd, 1e-3 with adam; a tenth with adam and --method full).")
     private @Nullable Double outerLearningRate;
+
+    @Option(
+            names = "--outer-clip",
+            paramLabel = "X",
+            description = "Largest norm of a meta-step's mean meta-gradient; 0 = off (default: 0 with reptile, else 1).")
+    private @Nullable Double outerClip;
 
     @Option(
             names = "--schedule",
@@ -92,8 +101,8 @@ public final class MetaOptions {
             description = "Outer learning rate over the run: linear, cosine or constant (default: linear).")
     private String schedule = "linear";
 
-    @Option(names = "--meta-steps", paramLabel = "N", description = "Updates of the start (default: 200).")
-    private int metaSteps = 200;
+    @Option(names = "--meta-steps", paramLabel = "N", description = "Updates of the start (default: 80).")
+    private int metaSteps = 80;
 
     @Option(names = "--tasks-per-step", paramLabel = "N", description = "Tasks of a meta-step (default: 4).")
     private int tasksPerStep = 4;
@@ -176,7 +185,9 @@ public final class MetaOptions {
 
     private MetaConfig metaConfig() {
         MetaAlgorithm chosen = MetaAlgorithm.parse(algorithm);
-        InnerRule innerRule = InnerRule.parse(inner);
+        InnerRule innerRule = inner != null
+                ? InnerRule.parse(inner)
+                : chosen == MetaAlgorithm.MAML ? InnerRule.SGD : InnerRule.ADAM;
         OuterRule outerRule = outer != null
                 ? OuterRule.parse(outer)
                 : chosen == MetaAlgorithm.REPTILE ? OuterRule.SGD : OuterRule.ADAM;
@@ -185,6 +196,7 @@ public final class MetaOptions {
                 new InnerLoop(innerRule, innerSteps, innerLearningRate(innerRule), innerClip),
                 outerRule,
                 outerLearningRate(outerRule),
+                outerClip != null ? outerClip : chosen == MetaAlgorithm.REPTILE ? 0 : 1,
                 LearningRateSchedule.parse(schedule),
                 metaSteps,
                 tasksPerStep,
@@ -195,7 +207,7 @@ public final class MetaOptions {
         if (innerLearningRate != null) {
             return innerLearningRate;
         }
-        double ofAdapters = rule == InnerRule.SGD ? 0.5 : 2e-3;
+        double ofAdapters = rule == InnerRule.SGD ? 0.5 : 3e-3;
         return method == MethodName.FULL ? ofAdapters / 10 : ofAdapters;
     }
 
@@ -206,6 +218,6 @@ public final class MetaOptions {
         if (rule == OuterRule.SGD) {
             return 1;
         }
-        return method == MethodName.FULL ? 2e-4 : 2e-3;
+        return method == MethodName.FULL ? 1e-4 : 1e-3;
     }
 }
