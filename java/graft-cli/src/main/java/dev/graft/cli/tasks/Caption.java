@@ -27,7 +27,7 @@ record Caption(String phrase, String frame) implements TaskDefinition {
             "$count $colour $things",
             "$things for $who, $day");
     private static final List<String> FRAMES = List.of(
-            "News: %s!", "%s?", "Remember %s.", "(%s)", "* %s *", "Dear diary, %s.", "%s, they say.", "Sold: %s.");
+            "News: %s!", "%s?", "Remember %s.", "[ %s ]", "* %s *", "Dear diary, %s.", "%s, they say.", "Sold: %s.");
     private static final Pattern SLOT = Pattern.compile("\\$([a-z]+)");
     private static final Pattern NO_SLUG = Pattern.compile("[^a-z]+");
 

@@ -16,25 +16,25 @@ record Code(Syntax syntax, String function, List<NoteEntry> arguments) implement
 
     /** The grammar of a command. */
     enum Syntax {
-        /** {@code put(Joseph, 8, silver cakes)}. */
+        /** {@code put( Joseph, 8, silver cakes )}. */
         CALL {
             @Override
             String write(String function, List<NoteEntry> arguments, List<String> values) {
-                return function + "(" + String.join(", ", values) + ")";
+                return function + "( " + String.join(", ", values) + " )";
             }
         },
-        /** {@code Joseph.put(8, silver cakes)}. */
+        /** {@code Joseph.put( 8, silver cakes )}. */
         METHOD {
             @Override
             String write(String function, List<NoteEntry> arguments, List<String> values) {
                 return values.getFirst() + "." + CALL.write(function, arguments, values.subList(1, values.size()));
             }
         },
-        /** {@code (put "Joseph" "8" "silver cakes")}. */
+        /** {@code (put Joseph 8 silver cakes)}. */
         LISP {
             @Override
             String write(String function, List<NoteEntry> arguments, List<String> values) {
-                return values.stream().collect(Collectors.joining("\" \"", "(" + function + " \"", "\")"));
+                return "(" + function + " " + String.join(" ", values) + ")";
             }
         },
         /** {@code put --who Joseph --count 8 --items silver cakes}. */

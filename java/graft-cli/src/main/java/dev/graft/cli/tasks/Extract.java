@@ -16,7 +16,7 @@ record Extract(Format format, List<Column> columns) implements TaskDefinition {
     /** A field and the key under which it is asked for. */
     record Column(NoteEntry entry, String key) {}
 
-    /** How keys and values are written down. */
+    /** How keys and values are written down: values after a space, for without one the base model confuses them. */
     enum Format {
         JSON("{", ", ", "}") {
             @Override
@@ -24,13 +24,13 @@ record Extract(Format format, List<Column> columns) implements TaskDefinition {
                 return "\"" + key + "\": " + (isNumber ? value : "\"" + value + "\"");
             }
         },
-        XML("", "", "") {
+        XML("", " ", "") {
             @Override
             String entry(String key, String value, boolean isNumber) {
-                return "<" + key + ">" + value + "</" + key + ">";
+                return "<" + key + "> " + value + " </" + key + ">";
             }
         },
-        CSV("", ",", "") {
+        CSV("", ", ", "") {
             @Override
             String entry(String key, String value, boolean isNumber) {
                 return value;
@@ -39,7 +39,7 @@ record Extract(Format format, List<Column> columns) implements TaskDefinition {
         PAIRS("", "; ", "") {
             @Override
             String entry(String key, String value, boolean isNumber) {
-                return key + "=" + value;
+                return key + " = " + value;
             }
         };
 

@@ -7,9 +7,9 @@ import java.util.random.RandomGenerator;
 
 /** The words of one class among the others in a list, in their order. */
 record Pick(WordClass picked, int most, int length, Separator separator) implements TaskDefinition {
-    private static final int MOST_PICKED = 3;
+    private static final int MOST_PICKED = 2;
     private static final int SHORTEST = 4;
-    private static final int LONGEST = 7;
+    private static final int LONGEST = 6;
 
     static Pick draw(RandomGenerator random) {
         return new Pick(
@@ -27,7 +27,7 @@ record Pick(WordClass picked, int most, int length, Separator separator) impleme
     @Override
     public String rule() {
         return "of " + length + " words separated by " + TaskDefinition.slug(separator) + ", every "
-                + TaskDefinition.slug(picked) + ", 1" + (most == 1 ? "" : " to " + most) + " of them";
+                + TaskDefinition.slug(picked) + ", 1" + (most == 1 ? "" : " or " + most) + " of them";
     }
 
     @Override

@@ -29,10 +29,13 @@ final class Prompts {
         return "List: " + separator.join(words) + "\n" + cue + ":";
     }
 
-    /** Two or more entries to ask for, but no place: the base model does not find it well enough to be taught what to do with it. */
+    /**
+     * Two or more entries to ask for, but neither place nor deed: the base model does not find them well enough to be taught what to
+     * do with them.
+     */
     static List<NoteEntry> drawEntries(int most, RandomGenerator random) {
         List<NoteEntry> entries = NoteEntry.shuffled(random);
-        entries.remove(NoteEntry.PLACE);
+        entries.removeAll(List.of(NoteEntry.PLACE, NoteEntry.DID));
         return entries.subList(0, random.nextInt(2, most + 1));
     }
 
