@@ -43,12 +43,7 @@ public final class ModelObjectives implements AutoCloseable {
         this.pass = new DecoderPass(
                 engine,
                 model.decoder(),
-                DecoderBuffers.of(
-                        workspace,
-                        model,
-                        size.maxRows(),
-                        size.maxPositions(),
-                        DecoderBuffers.Use.TRAINING));
+                DecoderBuffers.of(workspace, model, size.maxRows(), size.maxPositions(), DecoderBuffers.Use.TRAINING));
     }
 
     /** Length of the vector: the parameters and the gaps between them, which stay zero. */

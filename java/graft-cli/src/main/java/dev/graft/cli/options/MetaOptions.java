@@ -92,7 +92,8 @@ public final class MetaOptions {
     @Option(
             names = "--outer-clip",
             paramLabel = "X",
-            description = "Largest norm of a meta-step's mean meta-gradient; 0 = off (default: 0 with reptile, else 1).")
+            description =
+                    "Largest norm of a meta-step's mean meta-gradient; 0 = off (default: 0 with reptile, else 1).")
     private @Nullable Double outerClip;
 
     @Option(
@@ -174,7 +175,8 @@ public final class MetaOptions {
                         adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
             }
             case ADAPTER ->
-                throw new InputException("--method adapter: meta-train learns a start for lora or full; give one of them");
+                throw new InputException(
+                        "--method adapter: meta-train learns a start for lora or full; give one of them");
             case FULL -> {
                 lora.requireUnused(method);
                 yield new Method.Full();
@@ -184,9 +186,8 @@ public final class MetaOptions {
 
     private MetaConfig metaConfig() {
         MetaAlgorithm chosen = MetaAlgorithm.parse(algorithm);
-        InnerRule innerRule = inner != null
-                ? InnerRule.parse(inner)
-                : chosen == MetaAlgorithm.MAML ? InnerRule.SGD : InnerRule.ADAM;
+        InnerRule innerRule =
+                inner != null ? InnerRule.parse(inner) : chosen == MetaAlgorithm.MAML ? InnerRule.SGD : InnerRule.ADAM;
         OuterRule outerRule = outer != null
                 ? OuterRule.parse(outer)
                 : chosen == MetaAlgorithm.REPTILE ? OuterRule.SGD : OuterRule.ADAM;
