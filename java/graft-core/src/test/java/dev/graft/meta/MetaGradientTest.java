@@ -140,7 +140,7 @@ class MetaGradientTest {
 
     @ParameterizedTest
     @EnumSource(MetaAlgorithm.class)
-    void meetsAreAddedAndLossesAreThoseOfTheTask(MetaAlgorithm algorithm) {
+    void gradientsAddUpAndLossesAreThoseOfTheTask(MetaAlgorithm algorithm) {
         InnerLoop loop = sgd(3, 0.1, 0);
         MetaGradient gradient = new MetaGradient(algorithm, loop, SIZE);
         float[] once = new float[SIZE];
