@@ -178,7 +178,7 @@ public abstract class MetaLearningContract {
             for (float[] direction : List.of(second, difference, random)) {
                 double expected = Vectors.dot(second, direction) / Vectors.norm(direction);
                 double slope = slope(loop, theta, direction, support, query);
-                assertThat(slope).isCloseTo(expected, within(0.01 * Vectors.norm(second)));
+                assertThat(slope).isCloseTo(expected, within(2e-3 * Vectors.norm(second)));
             }
             assertThat(Vectors.norm(difference))
                     .as("what first order leaves out")
@@ -194,7 +194,7 @@ public abstract class MetaLearningContract {
     }
 
     private static double slope(InnerLoop loop, float[] theta, float[] direction, Objective support, Objective query) {
-        double step = 0.01;
+        double step = 1e-3; // at 3e-3 the loss bends, at 3e-4 it begins to round
         double near = adaptedLoss(loop, theta, direction, step, support, query)
                 - adaptedLoss(loop, theta, direction, -step, support, query);
         double far = adaptedLoss(loop, theta, direction, 2 * step, support, query)
