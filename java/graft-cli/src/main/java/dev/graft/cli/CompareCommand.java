@@ -97,6 +97,12 @@ final class CompareCommand extends BaseCommand {
             description = "Learning rates by method (default: lora, dora, adapter and meta-lora 2e-3, full 5e-4).")
     private @Nullable LinkedHashMap<String, Double> learningRates;
 
+    @Option(
+            names = "--meta-steps",
+            paramLabel = "N",
+            description = "Steps in which the start of meta-lora is learned from other tasks (default: 80).")
+    private @Nullable Integer metaSteps;
+
     @Option(names = "--quick", description = "One run of each method at one rank and 16 examples: two minutes.")
     private boolean quick;
 
@@ -166,6 +172,7 @@ final class CompareCommand extends BaseCommand {
                 steps == null ? 60 : steps,
                 batchSize,
                 learningRates == null ? Map.of() : learningRates,
+                metaSteps == null ? (quick ? 20 : 80) : metaSteps,
                 quick,
                 precision.value());
     }

@@ -23,7 +23,7 @@ class CompareTest {
     @Test
     void comparesAllMethodsOnAGeneratedTask() throws IOException {
         Path out = folder.resolve("comparison");
-        JsonNode result = Cli.run("compare --json --quick --task extract/1 --steps 3 --shots 4 --ranks 2,4 --out", out)
+        JsonNode result = Cli.run("compare --json --quick --steps 3 --shots 4 --ranks 2,4 --meta-steps 2 --out", out)
                 .json();
 
         List<String> methods = new ArrayList<>();

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param steps of a run
  * @param batchSize rows of a step
  * @param learningRates by method, where they are not the default ones
+ * @param metaSteps in which a start is learned from other tasks
  * @param quick whether timings and held-out questions are fewer
  */
 public record CompareRequest(
@@ -32,6 +33,7 @@ public record CompareRequest(
         int steps,
         int batchSize,
         Map<String, Double> learningRates,
+        int metaSteps,
         boolean quick,
         Precision precision) {
 
@@ -81,6 +83,7 @@ public record CompareRequest(
         requirePositive("--seeds", List.of(seeds));
         requirePositive("--steps", List.of(steps));
         requirePositive("--batch-size", List.of(batchSize));
+        requirePositive("--meta-steps", List.of(metaSteps));
         ranks = List.copyOf(new TreeSet<>(ranks));
         shots = List.copyOf(new TreeSet<>(shots));
     }

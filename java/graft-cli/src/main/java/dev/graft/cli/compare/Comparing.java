@@ -37,8 +37,6 @@ public final class Comparing {
     private static final int TIMING_ROUNDS = 41;
     private static final int QUICK_TIMING_ROUNDS = 21;
     private static final int SEQUENCE_LENGTH = 1024;
-    private static final int META_STEPS = 100;
-    private static final int QUICK_META_STEPS = 30;
     private static final int PLAIN_STEPS = 40;
     private static final int QUICK_PLAIN_STEPS = 20;
 
@@ -100,7 +98,7 @@ public final class Comparing {
                 PretrainedModel.supported(engine, request.precision()),
                 task.kind(),
                 tokenizer,
-                request.quick() ? QUICK_META_STEPS : META_STEPS);
+                request.metaSteps());
     }
 
     private static FewShotTask task(String name) {
