@@ -10,11 +10,11 @@ import dev.graft.cli.options.OutputOptions;
 import dev.graft.cli.options.PrecisionOption;
 import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
-import dev.graft.io.AtomicFiles;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -94,7 +94,7 @@ final class CompareCommand extends BaseCommand {
             names = "--lrs",
             paramLabel = "NAME=X,...",
             split = ",",
-            description = "Learning rates by method (default: lora, dora, adapter and meta-lora 2e-3, full 5e-4).")
+            description = "Learning rates by method (default: lora, dora and meta-lora 2e-3, adapter 3e-3, full 3e-4).")
     private @Nullable LinkedHashMap<String, Double> learningRates;
 
     @Option(
@@ -136,7 +136,7 @@ final class CompareCommand extends BaseCommand {
         CompareRequest request = request();
         CompareFiles files = new CompareFiles(out);
         files.requireFree(force);
-        AtomicFiles.createDirectories(out);
+        files.prepare();
         try (Engine engine = engineOptions.open()) {
             CompareResult result = new Comparing(console(), engine, request, typed(), files.scratch()).run();
             files.write(result);
@@ -179,9 +179,11 @@ final class CompareCommand extends BaseCommand {
 
     /** The command as typed. */
     private String typed() {
-        return "graft compare "
-                + (spec == null
-                        ? ""
-                        : String.join(" ", spec.commandLine().getParseResult().originalArgs()));
+        StringBuilder typed = new StringBuilder("graft compare");
+        for (String argument :
+                Objects.requireNonNull(spec).commandLine().getParseResult().originalArgs()) {
+            typed.append(' ').append(argument.matches("\\S+") ? argument : "'" + argument + "'");
+        }
+        return typed.toString();
     }
 }

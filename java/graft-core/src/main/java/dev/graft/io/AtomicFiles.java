@@ -13,8 +13,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -84,6 +86,22 @@ public final class AtomicFiles {
             deleteLeftover(temporary);
         }
         flushFolder(folder);
+    }
+
+    /** Deletes a folder and all in it; nothing where there is none. Not atomic: what is left after a failure is a part. */
+    public static void deleteTree(Path folder) {
+        if (!Files.exists(folder)) {
+            return;
+        }
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        } catch (IOException e) {
+            throw Faults.writing(folder, e);
+        } catch (UncheckedIOException e) {
+            throw Faults.writing(folder, e.getCause());
+        }
     }
 
     private static Path temporaryFor(Path folder, Path target) {

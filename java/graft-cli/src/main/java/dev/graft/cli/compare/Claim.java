@@ -12,49 +12,87 @@ import java.util.Optional;
  * Something that is said of LoRA, beside what was measured.
  *
  * @param figure the measurement
- * @param holds whether the measurement agrees
  */
-public record Claim(String text, String figure, boolean holds) {
+public record Claim(String text, String figure, Verdict verdict) {
+    /** Whether the measurement agrees. */
+    public enum Verdict {
+        HOLDS("holds"),
+        DOES_NOT_HOLD("does not hold"),
+        /** Two figures are closer to each other than this comparison can tell apart. */
+        NO_DIFFERENCE("no difference");
+
+        private final String words;
+
+        Verdict(String words) {
+            this.words = words;
+        }
+
+        /** As a report says it. */
+        String words() {
+            return words;
+        }
+
+        static Verdict of(boolean holds) {
+            return holds ? HOLDS : DOES_NOT_HOLD;
+        }
+
+        /** Of "{@code more} is more than {@code less}", where figures within {@code margin} of each other are alike. */
+        static Verdict ofMore(double more, double less, double margin) {
+            if (Math.abs(more - less) <= margin) {
+                return NO_DIFFERENCE;
+            }
+            return of(more > less);
+        }
+    }
+
     private static final double SMALL_SHARE = 0.05;
+    /** Percentage points within which two scores count as the same. */
     private static final double POINTS = 2;
-    private static final double LATENCY = 1.02;
+    /** The share by which two times, losses or perplexities must differ to count as different. */
+    private static final double SHARE = 0.02;
+
+    Claim(String text, String figure, boolean holds) {
+        this(text, figure, Verdict.of(holds));
+    }
 
     ObjectNode json() {
         return Json.mapper()
                 .createObjectNode()
                 .put("claim", text)
                 .put("figure", figure)
-                .put("holds", holds);
+                .put("verdict", verdict.words());
     }
 
-    /** What the rows of a comparison say; a claim whose rows are missing is left out. */
-    static List<Claim> of(List<CompareRow> rows) {
+    /**
+     * What the rows of a comparison say; a claim whose rows are missing is left out.
+     *
+     * @param rank of the LoRA that is compared with other methods: one fixed beforehand, not the one that came out best
+     */
+    static List<Claim> of(List<CompareRow> rows, int rank) {
         List<Claim> claims = new ArrayList<>();
         int most = rows.stream().mapToInt(CompareRow::shots).max().orElse(0);
-        List<CompareRow> best =
+        List<CompareRow> trained =
                 rows.stream().filter(row -> row.shots() == most && most > 0).toList();
-        Optional<CompareRow> full = method(best, "full");
-        Optional<CompareRow> lora = best.stream()
-                .filter(row -> row.method().equals("lora") && row.trainableShare() <= SMALL_SHARE)
-                .max(Comparator.comparingDouble(row -> goodness(row)));
-        lora.ifPresent(small -> {
-            full.ifPresent(whole -> {
-                claims.add(accuracy(small, whole));
-                claims.add(size(small, whole));
-                forgetting(small, whole).ifPresent(claims::add);
-            });
-        });
-        best.stream()
+        Optional<CompareRow> full = method(trained, "full");
+        Optional<CompareRow> lora = trained.stream()
+                .filter(row -> row.method().equals("lora") && row.rank() != null && row.rank() == rank)
+                .findFirst();
+        if (lora.isPresent() && full.isPresent()) {
+            claims.add(accuracy(lora.get(), full.get(), rows.getFirst()));
+            claims.add(size(lora.get(), full.get()));
+            forgetting(lora.get(), full.get()).ifPresent(claims::add);
+        }
+        trained.stream()
                 .filter(row -> row.method().equals("lora"))
                 .max(Comparator.comparingDouble(
                         row -> Optional.ofNullable(row.tokenMs().mergedRatio()).orElse(0.0)))
-                .ifPresent(row -> merged(row).ifPresent(claims::add));
-        method(best, "adapter")
-                .ifPresent(row -> claims.add(new Claim(
-                        "adapter modules make a token slower",
-                        "x " + Units.fixed(row.tokenMs().separateRatio(), 3) + " of the base's time",
-                        row.tokenMs().separateRatio() > 1)));
-        ranks(best).ifPresent(claims::add);
+                .flatMap(Claim::merged)
+                .ifPresent(claims::add);
+        method(trained, "adapter").ifPresent(row -> claims.add(new Claim(
+                "adapter modules make a token slower",
+                "x " + Units.fixed(row.tokenMs().separateRatio(), 3) + " of the base's time a token",
+                Verdict.ofMore(row.tokenMs().separateRatio(), 1, SHARE))));
+        ranks(trained).ifPresent(claims::add);
         return claims;
     }
 
@@ -62,29 +100,24 @@ public record Claim(String text, String figure, boolean holds) {
         return rows.stream().filter(row -> row.method().equals(method)).findFirst();
     }
 
-    /** More is better: the score, or without scores the loss. */
-    private static double goodness(CompareRow row) {
-        return Double.isFinite(row.score().mean())
-                ? row.score().mean()
-                : -row.loss().mean();
-    }
-
-    private static Claim accuracy(CompareRow lora, CompareRow full) {
-        String text = "LoRA with at most 5 % of the numbers learns as well as full fine-tuning";
-        if (Double.isFinite(lora.score().mean())) {
-            return new Claim(
-                    text,
-                    Units.fixed(lora.score().mean(), 1) + " % right against "
-                            + Units.fixed(full.score().mean(), 1) + " %, with "
-                            + Units.fixed(100 * lora.trainableShare(), 1) + " % of the numbers (" + lora.label() + ")",
-                    lora.score().mean() >= full.score().mean() - POINTS);
-        }
-        return new Claim(
-                text,
-                "held-out loss " + Units.fixed(lora.loss().mean(), 3) + " against "
-                        + Units.fixed(full.loss().mean(), 3) + ", with "
-                        + Units.fixed(100 * lora.trainableShare(), 1) + " % of the numbers (" + lora.label() + ")",
-                lora.loss().mean() <= 1.02 * full.loss().mean());
+    private static Claim accuracy(CompareRow lora, CompareRow full, CompareRow base) {
+        boolean scored = Double.isFinite(lora.score().mean());
+        String with = ", with " + Units.fixed(100 * lora.trainableShare(), 1) + " % of the numbers (" + lora.label() + ")";
+        String figure = scored
+                ? Units.fixed(lora.score().mean(), 1) + " % right against "
+                        + Units.fixed(full.score().mean(), 1) + " %" + with
+                : "held-out loss " + Units.fixed(lora.loss().mean(), 3) + " against "
+                        + Units.fixed(full.loss().mean(), 3) + with;
+        boolean asWell = scored
+                ? lora.score().mean() >= full.score().mean() - POINTS
+                : lora.loss().mean() <= (1 + SHARE) * full.loss().mean();
+        boolean learned = scored
+                ? full.score().mean() > base.score().mean() + POINTS
+                : full.loss().mean() < (1 - SHARE) * base.loss().mean();
+        Verdict verdict = learned
+                ? Verdict.of(asWell && lora.trainableShare() <= SMALL_SHARE)
+                : Verdict.NO_DIFFERENCE; // where nothing is learned, nothing is compared
+        return new Claim("LoRA with at most 5 % of the numbers learns as well as full fine-tuning", figure, verdict);
     }
 
     private static Claim size(CompareRow lora, CompareRow full) {
@@ -95,15 +128,16 @@ public record Claim(String text, String figure, boolean holds) {
     }
 
     private static Optional<Claim> forgetting(CompareRow lora, CompareRow full) {
-        if (!Double.isFinite(full.forgetting().mean())) {
+        double fullForgot = full.forgetting().mean();
+        double loraForgot = lora.forgetting().mean();
+        if (!Double.isFinite(fullForgot)) {
             return Optional.empty();
         }
         return Optional.of(new Claim(
                 "full fine-tuning on few examples forgets more",
-                "perplexity on the base's own text x "
-                        + Units.fixed(full.forgetting().mean(), 2) + ", with " + lora.label() + " x "
-                        + Units.fixed(lora.forgetting().mean(), 2),
-                full.forgetting().mean() > lora.forgetting().mean()));
+                "perplexity on the base's own text x " + Units.fixed(fullForgot, 2) + ", with " + lora.label() + " x "
+                        + Units.fixed(loraForgot, 2),
+                Verdict.ofMore(fullForgot, loraForgot, SHARE * loraForgot)));
     }
 
     private static Optional<Claim> merged(CompareRow lora) {
@@ -112,9 +146,9 @@ public record Claim(String text, String figure, boolean holds) {
                 ? Optional.empty()
                 : Optional.of(new Claim(
                         "merged, LoRA costs nothing at inference",
-                        "at most x " + Units.fixed(ratio, 3) + " of the base's time a token, separate x "
+                        "at most x " + Units.fixed(ratio, 3) + " of the base's time a token; not merged x "
                                 + Units.fixed(lora.tokenMs().separateRatio(), 3),
-                        ratio <= LATENCY));
+                        ratio <= 1 + SHARE));
     }
 
     private static Optional<Claim> ranks(List<CompareRow> rows) {
@@ -130,8 +164,11 @@ public record Claim(String text, String figure, boolean holds) {
         return Optional.of(new Claim(
                 "rank trades capacity for size",
                 "held-out loss " + Units.fixed(least.loss().mean(), 3) + " at rank " + least.rank() + ", "
-                        + Units.fixed(largest.loss().mean(), 3) + " at rank " + largest.rank() + ", "
+                        + Units.fixed(largest.loss().mean(), 3) + " at rank " + largest.rank() + "; "
                         + Units.bytes(least.bytesPerTask()) + " and " + Units.bytes(largest.bytesPerTask()),
-                largest.loss().mean() < least.loss().mean()));
+                Verdict.ofMore(
+                        least.loss().mean(),
+                        largest.loss().mean(),
+                        SHARE * largest.loss().mean())));
     }
 }

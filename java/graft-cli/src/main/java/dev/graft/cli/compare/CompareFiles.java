@@ -5,6 +5,7 @@ import dev.graft.io.AtomicFiles;
 import dev.graft.io.Json;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /** What a comparison leaves in its folder. */
@@ -16,10 +17,18 @@ public record CompareFiles(Path folder) {
         if (Files.exists(folder) && !Files.isDirectory(folder)) {
             throw new InputException("--out " + folder + " is a file; name a folder");
         }
-        if (!force && Files.exists(folder.resolve(JSON))) {
-            throw new InputException("--out " + folder
-                    + " already holds a comparison; give --force to overwrite it, or " + "choose another folder");
+        for (Path own : List.of(folder.resolve(JSON), report(), scratch())) {
+            if (!force && Files.exists(own)) {
+                throw new InputException("--out " + folder + " already holds a comparison (" + own.getFileName()
+                        + "); give --force to overwrite it, or choose another folder");
+            }
         }
+    }
+
+    /** Makes the folder, without what an earlier comparison left of its models. */
+    public void prepare() {
+        AtomicFiles.createDirectories(folder);
+        AtomicFiles.deleteTree(scratch());
     }
 
     /** Where adapters and models lie while they are measured, and stay to be looked at. */

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.CategoryChart;
@@ -95,7 +96,7 @@ final class ComparePlots {
 
     private void series(XYChart chart, String name, List<Double> x, List<CompareRow> rows) {
         double[] errors = rows.stream()
-                .mapToDouble(row -> (result.hasScores() ? row.score() : row.loss()).std())
+                .mapToDouble(row -> zeroIfUnknown((result.hasScores() ? row.score() : row.loss()).std()))
                 .toArray();
         double[] xs = x.stream().mapToDouble(Double::doubleValue).toArray();
         double[] ys = rows.stream().mapToDouble(this::quality).toArray();
@@ -105,6 +106,10 @@ final class ComparePlots {
                 .setMarkerColor(colour)
                 .setLineColor(colour)
                 .setLineStyle(new BasicStroke(1.5f));
+    }
+
+    private static double zeroIfUnknown(double std) {
+        return Double.isNaN(std) ? 0 : std;
     }
 
     private static Map<String, List<CompareRow>> byMethod(List<CompareRow> rows) {
@@ -137,11 +142,7 @@ final class ComparePlots {
         chart.addSeries(
                 "merged",
                 labels,
-                rows.stream()
-                        .map(row -> row.tokenMs().mergedRatio() == null
-                                ? 0
-                                : row.tokenMs().mergedRatio())
-                        .toList());
+                rows.stream().map(row -> row.tokenMs().mergedRatio()).collect(Collectors.toList())); // null: no bar
         return chart;
     }
 

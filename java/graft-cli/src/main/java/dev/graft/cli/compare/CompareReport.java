@@ -15,7 +15,7 @@ final class CompareReport {
             "forgetting.png",
             "What training on the task costs of what the base knew: 1 is nothing.",
             "adaptation.png",
-            "Loss on tasks that neither start has seen, by steps of adaptation; the plain start with the best of seven rates.",
+            "Loss on tasks that neither start has seen, by steps of adaptation; the plain start at its best learning rate.",
             "token-time.png",
             "Time of a generated token. The base is 1; where a method cannot be merged there is no second bar.");
 
@@ -33,10 +33,11 @@ final class CompareReport {
             th { font-weight: 600; vertical-align: bottom; }
             th:first-child, td:first-child { text-align: left; }
             ul.claims { list-style: none; padding: 0; margin: 0; }
-            ul.claims li { display: grid; grid-template-columns: 6.5rem 1fr; gap: .75rem; padding: .5rem 0;
+            ul.claims li { display: grid; grid-template-columns: 7.5rem 1fr; gap: .75rem; padding: .5rem 0;
               border-bottom: 1px solid var(--line); }
             .holds { color: var(--good); font-weight: 600; }
             .fails { color: var(--bad); font-weight: 600; }
+            .open { color: var(--soft); font-weight: 600; }
             figure { margin: 0 0 1.5rem; }
             img { max-width: 100%; height: auto; }
             code { font: .875em ui-monospace, monospace; overflow-wrap: anywhere; }
@@ -68,19 +69,26 @@ final class CompareReport {
         appendTable(html);
         html.append("<h2>Plots</h2>\n");
         plots.forEach((name, png) -> appendPlot(html, name, png));
+        appendNotes(html);
         html.append("<footer><p>Made by <code>")
                 .append(escape(result.command()))
                 .append("</code> in ")
                 .append(Units.duration(result.seconds()))
-                .append(
-                        " minutes. Every figure was measured in that run; memory is what the run allocates.</p></footer>\n")
-                .append("</main>\n</body>\n</html>\n");
+                .append(" minutes.</p></footer>\n</main>\n</body>\n</html>\n");
         return html.toString();
     }
 
     private static void appendClaim(StringBuilder html, Claim claim) {
+        String style =
+                switch (claim.verdict()) {
+                    case HOLDS -> "holds";
+                    case DOES_NOT_HOLD -> "fails";
+                    case NO_DIFFERENCE -> "open";
+                };
         html.append("<li><span class=\"")
-                .append(claim.holds() ? "holds\">holds" : "fails\">does not hold")
+                .append(style)
+                .append("\">")
+                .append(claim.verdict().words())
                 .append("</span><span>")
                 .append(escape(claim.text()))
                 .append("<br><small>")
@@ -92,6 +100,7 @@ final class CompareReport {
         List<String> heading = List.of(
                 "method",
                 "shots",
+                "learning rate",
                 "numbers trained",
                 "share",
                 "bytes a task",
@@ -113,6 +122,26 @@ final class CompareReport {
             html.append("</tr>\n");
         }
         html.append("</tbody>\n</table></div>\n");
+    }
+
+    private void appendNotes(StringBuilder html) {
+        html.append("<h2>How it was measured</h2>\n<ul>\n");
+        note(html, "Every row was trained and measured in this run, on the same rows and held-out rows; each method at one "
+                + "learning rate, which stands in the table, for the same number of steps.");
+        note(html, "Memory is the run's plan, weights included: what training allocates or maps.");
+        note(html, "Forgetting is the perplexity on text of the base's own kind, divided by the base's.");
+        note(html, "The time of a token is divided by the base's, the median of rounds in which all models took turns. "
+                + "Times, losses and perplexities that differ by less than 2 % count as no difference.");
+        LearnedStart start = result.start();
+        if (start != null) {
+            note(html, "meta-lora starts from an adapter that was learned from " + start.tasks()
+                    + " other tasks of the kind, in " + Units.fixed(start.seconds(), 0) + " seconds.");
+        }
+        html.append("</ul>\n");
+    }
+
+    private static void note(StringBuilder html, String text) {
+        html.append("<li>").append(escape(text)).append("</li>\n");
     }
 
     private static void appendPlot(StringBuilder html, String name, byte[] png) {

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param trainableShare of all numbers of the model in training
  * @param bytesPerTask the weights that a task adds on disk
  * @param stepMs median time of a training step
- * @param peakBytes of memory while training, weights included: the plan, which is what is allocated
+ * @param peakBytes of memory while training, weights included, as planned: what is allocated, or used in place in its file
  * @param score percent of held-out questions answered exactly; or, on data that has no answers to compare, NaN
  * @param loss mean over the target tokens of the held-out rows
  * @param forgetting perplexity on the base's own kind of text, with the adapter on, over the base's: 1 = nothing forgotten;

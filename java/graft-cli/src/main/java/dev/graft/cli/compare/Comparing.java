@@ -161,7 +161,7 @@ public final class Comparing {
         List<CompareRow> rows = new ArrayList<>();
         rows.add(comparison.base());
         contestants.forEach(contestant -> rows.addAll(comparison.run(contestant)));
-        List<Claim> claims = new ArrayList<>(Claim.of(rows));
+        List<Claim> claims = new ArrayList<>(Claim.of(rows, middleRank()));
         contestants.stream()
                 .filter(contestant -> contestant.name().equals(CompareRequest.LORA))
                 .reduce((first, last) -> last)

@@ -10,6 +10,7 @@ import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.Workspace;
+import dev.graft.io.AtomicFiles;
 import dev.graft.io.Checkpoint;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.TargetMatcher;
@@ -34,6 +35,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -111,15 +113,34 @@ final class Comparison {
                     0,
                     Double.NaN,
                     0,
-                    new Spread(task.score(base), 0),
-                    new Spread(loss(base, task.heldOut()), 0),
-                    new Spread(Double.isNaN(basePerplexity) ? Double.NaN : 1, 0),
+                    Spread.once(task.score(base)),
+                    Spread.once(loss(base, task.heldOut())),
+                    Spread.once(Double.isNaN(basePerplexity) ? Double.NaN : 1),
                     new CompareRow.TokenMs(reading.ms(), null, 1, null));
         }
     }
 
-    /** All rows of one contestant. */
+    /** All rows of one contestant; none, with a warning, where it needs more memory than there is or its training failed. */
     List<CompareRow> run(Contestant contestant) {
+        for (int shots : settings.shots()) {
+            long needed = plan(contestant, shots).allocatedBytes();
+            if (needed > engine.availableBytes()) {
+                console.warn(contestant.label() + " is left out: training it takes " + Units.bytes(needed) + " of memory, "
+                        + Units.bytes(engine.availableBytes()) + " are available");
+                return List.of();
+            }
+        }
+        try {
+            return train(contestant);
+        } catch (InputException failed) {
+            String what = Objects.requireNonNullElse(failed.getMessage(), "failed");
+            console.warn(contestant.label() + " is left out: " + what.split(";")[0] + "; another rate for it is --lrs "
+                    + contestant.name() + "=X");
+            return List.of();
+        }
+    }
+
+    private List<CompareRow> train(Contestant contestant) {
         List<CompareRow> rows = new ArrayList<>();
         CompareRow.@Nullable TokenMs tokenMs = null;
         long bytes = 0;
@@ -147,7 +168,14 @@ final class Comparison {
 
     /** What takes runs of its own to tell: where training starts, and what α does. */
     List<Claim> claims(Contestant lora) {
-        return List.of(start(lora), alpha(lora));
+        List<Claim> claims = new ArrayList<>();
+        claims.add(start(lora));
+        try {
+            claims.add(alpha(lora));
+        } catch (InputException diverged) {
+            console.warn("what alpha does could not be told: " + diverged.getMessage());
+        }
+        return claims;
     }
 
     private Claim start(Contestant lora) {
@@ -242,8 +270,6 @@ final class Comparison {
                 stepMs.add(1e3 * metrics.tokens() / metrics.tokensPerSecond());
                 console.live(label + ": step " + metrics.step() + "/" + metrics.totalSteps());
             });
-        } catch (InputException diverged) {
-            throw new InputException(label + ": " + diverged.getMessage(), diverged);
         } finally {
             console.endLive();
         }
@@ -267,20 +293,26 @@ final class Comparison {
                 (double) trainable / PlanReport.allParameters(contestant.method(), config),
                 bytes,
                 TokenClock.median(runs.stream().mapToDouble(Run::stepMs).toArray()),
-                peakBytes(contestant, shots),
+                plan(contestant, shots).total().totalBytes(),
                 Spread.of(runs.stream().map(Run::score).toList()),
                 Spread.of(runs.stream().map(Run::loss).toList()),
                 Spread.of(runs.stream().map(Run::forgetting).toList()),
                 tokenMs);
     }
 
-    /** What training takes: the plan's bytes are those that are allocated, which tests hold it to. */
-    private long peakBytes(Contestant contestant, int shots) {
-        TrainingSize size = TrainingSize.of(task.support(shots, 0), null, Math.min(shots, settings.batchSize()));
+    /** The memory of training on the largest support of any seed. */
+    private TrainingPlan plan(Contestant contestant, int shots) {
+        int maxRows = 0;
+        int maxPositions = 0;
+        for (int seed = 0; seed < settings.seeds(); seed++) {
+            TrainingSize size =
+                    TrainingSize.of(task.support(shots, seed), null, Math.min(shots, settings.batchSize()));
+            maxRows = Math.max(maxRows, size.maxRows());
+            maxPositions = Math.max(maxPositions, size.maxPositions());
+        }
         try (Checkpoint checkpoint = Checkpoint.open(modelFolder)) {
-            return TrainingPlan.of(engine, checkpoint, config, precision, contestant.method(), size)
-                    .total()
-                    .totalBytes();
+            return TrainingPlan.of(
+                    engine, checkpoint, config, precision, contestant.method(), new TrainingSize(maxRows, maxPositions));
         }
     }
 
@@ -299,6 +331,8 @@ final class Comparison {
                         readings.get(2).ms(),
                         readings.get(1).ratio(),
                         readings.get(2).ratio());
+            } finally {
+                AtomicFiles.deleteTree(mergedFolder);
             }
         }
     }

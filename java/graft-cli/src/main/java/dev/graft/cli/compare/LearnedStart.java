@@ -12,12 +12,14 @@ import java.util.OptionalInt;
  * A start that was learned over other tasks of the same kind, beside the plain one, on tasks that neither has seen.
  *
  * @param comparison loss by inner steps from both
+ * @param tasks that it was learned from
  * @param seconds that learning it took
  * @param loraInnerMs of an inner step of LoRA; fullInnerMs of one of all weights
  * @param loraBytes of a task's copy of what the inner loop changes; fullBytes where it changes all weights
  */
 public record LearnedStart(
         StartComparison comparison,
+        int tasks,
         double seconds,
         double loraInnerMs,
         double fullInnerMs,
@@ -33,6 +35,7 @@ public record LearnedStart(
         json.put("plain_steps_tried", comparison.plain().losses().size() - 1);
         put(json.putArray("learned_losses"), comparison.learned().losses());
         put(json.putArray("plain_losses"), comparison.plain().losses());
+        json.put("tasks", tasks);
         json.put("seconds", seconds);
         json.put("inner_step_ms_lora", loraInnerMs);
         json.put("inner_step_ms_full", fullInnerMs);

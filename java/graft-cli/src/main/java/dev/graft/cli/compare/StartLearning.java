@@ -86,7 +86,13 @@ final class StartLearning {
             try (OpenTrainable full = open(new Method.Full());
                     ModelObjectives all = objectives(full)) {
                 return new LearnedStart(
-                        comparison, seconds, loraMs, innerMs(all), 4L * objectives.size(), 4L * all.size());
+                        comparison,
+                        tasks.learned().size(),
+                        seconds,
+                        loraMs,
+                        innerMs(all),
+                        4L * objectives.size(),
+                        4L * all.size());
             }
         } finally {
             console.endLive();
