@@ -88,10 +88,11 @@ public record Claim(String text, String figure, Verdict verdict) {
                         row -> Optional.ofNullable(row.tokenMs().mergedRatio()).orElse(0.0)))
                 .flatMap(Claim::merged)
                 .ifPresent(claims::add);
-        method(trained, "adapter").ifPresent(row -> claims.add(new Claim(
-                "adapter modules make a token slower",
-                "x " + Units.fixed(row.tokenMs().separateRatio(), 3) + " of the base's time a token",
-                Verdict.ofMore(row.tokenMs().separateRatio(), 1, SHARE))));
+        method(trained, "adapter")
+                .ifPresent(row -> claims.add(new Claim(
+                        "adapter modules make a token slower",
+                        "x " + Units.fixed(row.tokenMs().separateRatio(), 3) + " of the base's time a token",
+                        Verdict.ofMore(row.tokenMs().separateRatio(), 1, SHARE))));
         ranks(trained).ifPresent(claims::add);
         return claims;
     }
@@ -102,7 +103,8 @@ public record Claim(String text, String figure, Verdict verdict) {
 
     private static Claim accuracy(CompareRow lora, CompareRow full, CompareRow base) {
         boolean scored = Double.isFinite(lora.score().mean());
-        String with = ", with " + Units.fixed(100 * lora.trainableShare(), 1) + " % of the numbers (" + lora.label() + ")";
+        String with =
+                ", with " + Units.fixed(100 * lora.trainableShare(), 1) + " % of the numbers (" + lora.label() + ")";
         String figure = scored
                 ? Units.fixed(lora.score().mean(), 1) + " % right against "
                         + Units.fixed(full.score().mean(), 1) + " %" + with

@@ -79,12 +79,11 @@ final class CompareReport {
     }
 
     private static void appendClaim(StringBuilder html, Claim claim) {
-        String style =
-                switch (claim.verdict()) {
-                    case HOLDS -> "holds";
-                    case DOES_NOT_HOLD -> "fails";
-                    case NO_DIFFERENCE -> "open";
-                };
+        String style = switch (claim.verdict()) {
+            case HOLDS -> "holds";
+            case DOES_NOT_HOLD -> "fails";
+            case NO_DIFFERENCE -> "open";
+        };
         html.append("<li><span class=\"")
                 .append(style)
                 .append("\">")
@@ -126,16 +125,22 @@ final class CompareReport {
 
     private void appendNotes(StringBuilder html) {
         html.append("<h2>How it was measured</h2>\n<ul>\n");
-        note(html, "Every row was trained and measured in this run, on the same rows and held-out rows; each method at one "
-                + "learning rate, which stands in the table, for the same number of steps.");
+        note(
+                html,
+                "Every row was trained and measured in this run, on the same rows and held-out rows; each method at one "
+                        + "learning rate, which stands in the table, for the same number of steps.");
         note(html, "Memory is the run's plan, weights included: what training allocates or maps.");
         note(html, "Forgetting is the perplexity on text of the base's own kind, divided by the base's.");
-        note(html, "The time of a token is divided by the base's, the median of rounds in which all models took turns. "
-                + "Times, losses and perplexities that differ by less than 2 % count as no difference.");
+        note(
+                html,
+                "The time of a token is divided by the base's, the median of rounds in which all models took turns. "
+                        + "Times, losses and perplexities that differ by less than 2 % count as no difference.");
         LearnedStart start = result.start();
         if (start != null) {
-            note(html, "meta-lora starts from an adapter that was learned from " + start.tasks()
-                    + " other tasks of the kind, in " + Units.fixed(start.seconds(), 0) + " seconds.");
+            note(
+                    html,
+                    "meta-lora starts from an adapter that was learned from " + start.tasks()
+                            + " other tasks of the kind, in " + Units.fixed(start.seconds(), 0) + " seconds.");
         }
         html.append("</ul>\n");
     }

@@ -78,6 +78,7 @@ public record CompareResult(
                 .row(
                         "method",
                         "shots",
+                        "rate",
                         "trained",
                         "share",
                         "a task",
@@ -93,8 +94,8 @@ public record CompareResult(
         }
         List<String> lines = new ArrayList<>(table.lines());
         lines.add("");
-        claims.forEach(claim ->
-                lines.add((claim.holds() ? "  holds    " : "  does not ") + claim.text() + ": " + claim.figure()));
+        claims.forEach(claim -> lines.add(
+                String.format("%-14s %s: %s", claim.verdict().words(), claim.text(), claim.figure())));
         return lines;
     }
 
@@ -103,6 +104,7 @@ public record CompareResult(
         boolean trained = row.trainable() > 0;
         return List.of(
                 trained ? Units.count(row.shots()) : "",
+                trained ? Units.plain(row.learningRate()) : "",
                 trained ? Units.count(row.trainable()) : "",
                 trained ? Units.fixed(100 * row.trainableShare(), 2) + " %" : "",
                 trained ? Units.bytes(row.bytesPerTask()) : "",
@@ -119,6 +121,6 @@ public record CompareResult(
 
     private static String spread(Spread spread, int decimals) {
         String mean = Units.fixed(spread.mean(), decimals);
-        return spread.std() == 0 ? mean : mean + " ± " + Units.fixed(spread.std(), decimals);
+        return Double.isNaN(spread.std()) ? mean : mean + " ± " + Units.fixed(spread.std(), decimals);
     }
 }

@@ -125,8 +125,8 @@ final class Comparison {
         for (int shots : settings.shots()) {
             long needed = plan(contestant, shots).allocatedBytes();
             if (needed > engine.availableBytes()) {
-                console.warn(contestant.label() + " is left out: training it takes " + Units.bytes(needed) + " of memory, "
-                        + Units.bytes(engine.availableBytes()) + " are available");
+                console.warn(contestant.label() + " is left out: training it takes " + Units.bytes(needed)
+                        + " of memory, " + Units.bytes(engine.availableBytes()) + " are available");
                 return List.of();
             }
         }
@@ -305,14 +305,18 @@ final class Comparison {
         int maxRows = 0;
         int maxPositions = 0;
         for (int seed = 0; seed < settings.seeds(); seed++) {
-            TrainingSize size =
-                    TrainingSize.of(task.support(shots, seed), null, Math.min(shots, settings.batchSize()));
+            TrainingSize size = TrainingSize.of(task.support(shots, seed), null, Math.min(shots, settings.batchSize()));
             maxRows = Math.max(maxRows, size.maxRows());
             maxPositions = Math.max(maxPositions, size.maxPositions());
         }
         try (Checkpoint checkpoint = Checkpoint.open(modelFolder)) {
             return TrainingPlan.of(
-                    engine, checkpoint, config, precision, contestant.method(), new TrainingSize(maxRows, maxPositions));
+                    engine,
+                    checkpoint,
+                    config,
+                    precision,
+                    contestant.method(),
+                    new TrainingSize(maxRows, maxPositions));
         }
     }
 
