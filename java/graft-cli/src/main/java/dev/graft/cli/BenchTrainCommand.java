@@ -38,11 +38,11 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code graft bench train}: the speed of a LoRA step on random weights. */
+/** {@code graft bench train}: the speed of a LoRA or DoRA step on random weights. */
 @Command(
         name = "train",
         customSynopsis = "graft bench train --shape NAME [OPTION]...",
-        description = "Measures a LoRA step (all linear layers) on random weights of a known model's shape.",
+        description = "Measures a LoRA or DoRA step (all linear layers) on random weights of a known model's shape.",
         footer = {
             "  graft bench train --shape smollm2-135m --batch 4 --seq 512",
             "  graft bench train --shape llama3.1-8b --rank 16 --steps 10 --json"

@@ -4,8 +4,8 @@ import dev.graft.cli.console.Console;
 import dev.graft.cli.console.Table;
 import dev.graft.cli.console.Units;
 import dev.graft.cli.options.EngineOptions;
+import dev.graft.cli.options.ModelOptions;
 import dev.graft.cli.options.OutputOptions;
-import dev.graft.cli.options.PrecisionOption;
 import dev.graft.cli.run.ModelText;
 import dev.graft.cli.run.OpenModel;
 import dev.graft.common.InputException;
@@ -17,7 +17,6 @@ import dev.graft.model.ConfigReader;
 import dev.graft.train.EvalMetrics;
 import dev.graft.train.Evaluator;
 import java.nio.file.Path;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -33,15 +32,8 @@ import picocli.CommandLine.Option;
             "  graft eval --model DIR --adapter adapter --data held-out.jsonl --json"
         })
 final class EvalCommand extends BaseCommand {
-    @Option(
-            names = "--model",
-            paramLabel = "DIR",
-            required = true,
-            description = "The base model, a Hugging Face folder.")
-    private Path model = Path.of("");
-
-    @Option(names = "--adapter", paramLabel = "DIR", description = "An adapter on it: LoRA or bottleneck modules.")
-    private @Nullable Path adapter;
+    @Mixin
+    private final ModelOptions options = new ModelOptions();
 
     @Option(names = "--data", paramLabel = "FILE", required = true, description = "Rows to evaluate on, JSON lines.")
     private Path dataFile = Path.of("");
@@ -51,12 +43,6 @@ final class EvalCommand extends BaseCommand {
 
     @Option(names = "--seq-len", paramLabel = "N", description = "Longer rows are cut to N tokens (default: 1024).")
     private int seqLen = 1024;
-
-    @Mixin
-    private final PrecisionOption precision = new PrecisionOption();
-
-    @Option(names = "--force", description = "Go on with an adapter that was trained on another base.")
-    private boolean force;
 
     @Mixin
     private final EngineOptions engineOptions = new EngineOptions();
@@ -74,11 +60,13 @@ final class EvalCommand extends BaseCommand {
             throw new InputException("--batch-size " + batchSize + ": must be at least 1");
         }
         Dataset data;
-        try (ModelText text = new ModelText(model)) {
-            data = text.read(dataFile, seqLen, ConfigReader.read(model).vocabSize());
+        try (ModelText text = new ModelText(options.model())) {
+            data = text.read(
+                    dataFile, seqLen, ConfigReader.read(options.model()).vocabSize());
         }
         try (Engine engine = engineOptions.open();
-                OpenModel opened = OpenModel.open(model, adapter, engine, precision.value(), force);
+                OpenModel opened = OpenModel.open(
+                        options.model(), options.adapter(), engine, options.precision(), options.isForced());
                 Workspace workspace = new Workspace(engine)) {
             report(new Evaluator(opened.model(), data.examples(), batchSize, workspace).evaluate());
             return EXIT_OK;

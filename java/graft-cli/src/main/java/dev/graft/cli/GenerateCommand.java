@@ -5,8 +5,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.graft.cli.console.Console;
 import dev.graft.cli.console.Units;
 import dev.graft.cli.options.EngineOptions;
+import dev.graft.cli.options.ModelOptions;
 import dev.graft.cli.options.OutputOptions;
-import dev.graft.cli.options.PrecisionOption;
 import dev.graft.cli.options.PromptOptions;
 import dev.graft.cli.run.ModelText;
 import dev.graft.cli.run.OpenModel;
@@ -19,7 +19,6 @@ import dev.graft.io.Json;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Generator;
 import dev.graft.model.Sampling;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -45,15 +44,8 @@ import picocli.CommandLine.Option;
             "  cat question.txt | graft generate --model DIR --prompt-file -"
         })
 final class GenerateCommand extends BaseCommand {
-    @Option(
-            names = "--model",
-            paramLabel = "DIR",
-            required = true,
-            description = "The base model, a Hugging Face folder.")
-    private Path model = Path.of("");
-
-    @Option(names = "--adapter", paramLabel = "DIR", description = "An adapter on it: LoRA or bottleneck modules.")
-    private @Nullable Path adapter;
+    @Mixin
+    private final ModelOptions options = new ModelOptions();
 
     @ArgGroup(multiplicity = "1")
     private PromptOptions prompt = new PromptOptions();
@@ -83,12 +75,6 @@ final class GenerateCommand extends BaseCommand {
     private long seed;
 
     @Mixin
-    private final PrecisionOption precision = new PrecisionOption();
-
-    @Option(names = "--force", description = "Go on with an adapter that was trained on another base.")
-    private boolean force;
-
-    @Mixin
     private final EngineOptions engineOptions = new EngineOptions();
 
     @Mixin
@@ -107,8 +93,9 @@ final class GenerateCommand extends BaseCommand {
             throw new InputException("--system is a part of a conversation; give --chat too");
         }
         Sampling sampling = new Sampling(temperature, topK, topP, seed);
-        Set<Integer> endTokens = new HashSet<>(ConfigReader.read(model).endTokens());
-        try (ModelText text = new ModelText(model)) {
+        Set<Integer> endTokens =
+                new HashSet<>(ConfigReader.read(options.model()).endTokens());
+        try (ModelText text = new ModelText(options.model())) {
             int[] ids = prompt.ids();
             if (ids == null) {
                 ids = encode(text, prompt.text());
@@ -142,7 +129,8 @@ final class GenerateCommand extends BaseCommand {
         List<Integer> tokens = new ArrayList<>();
         StringBuilder whole = new StringBuilder();
         try (Engine engine = engineOptions.open();
-                OpenModel opened = OpenModel.open(model, adapter, engine, precision.value(), force);
+                OpenModel opened = OpenModel.open(
+                        options.model(), options.adapter(), engine, options.precision(), options.isForced());
                 Generator generator = new Generator(opened.model(), Math.addExact(ids.length, maxNewTokens))) {
             TokenTimes times = TokenTimes.start();
             Generator.Stop stop = generator.generate(ids, maxNewTokens, sampling, endTokens, token -> {

@@ -6,8 +6,8 @@ import dev.graft.cli.console.Table;
 import dev.graft.cli.console.Units;
 import dev.graft.cli.options.EngineOptions;
 import dev.graft.cli.options.OutputOptions;
-import dev.graft.cli.run.MergeTarget;
 import dev.graft.cli.run.OpenModel;
+import dev.graft.cli.run.OutputFolder;
 import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
@@ -25,13 +25,20 @@ import picocli.CommandLine.Option;
 @Command(
         name = "merge",
         customSynopsis = "graft merge --model DIR --adapter DIR --out DIR [OPTION]...",
-        description = "Writes a full checkpoint with W = W0 + sBA, of the base's dtype, shards and tokenizer files.",
+        description = {
+            "Writes a full checkpoint with what the adapter learned: W = W0 + sBA, with DoRA every row brought to its length m,",
+            "and the weights that were trained whole. Dtypes, shards and tokenizer files are the base's."
+        },
         footer = "  graft merge --model DIR --adapter adapter --out merged")
 final class MergeCommand extends BaseCommand {
     @Option(names = "--model", paramLabel = "DIR", required = true, description = "The base model; it is only read.")
     private Path model = Path.of("");
 
-    @Option(names = "--adapter", paramLabel = "DIR", required = true, description = "The PEFT LoRA adapter to merge.")
+    @Option(
+            names = "--adapter",
+            paramLabel = "DIR",
+            required = true,
+            description = "The LoRA or DoRA adapter to merge.")
     private Path adapter = Path.of("");
 
     @Option(names = "--out", paramLabel = "DIR", required = true, description = "Where the merged model goes.")
@@ -59,7 +66,7 @@ final class MergeCommand extends BaseCommand {
                     adapter + ": bottleneck modules cannot be merged: the GELU inside them has no place in "
                             + "a weight of the base; use them with --adapter");
         }
-        MergeTarget target = MergeTarget.of(out, model);
+        OutputFolder target = OutputFolder.of(out, model, OutputFolder.Kind.MODEL);
         target.requireFree(force);
         try (Engine engine = engineOptions.open();
                 OpenModel opened = OpenModel.open(model, adapter, engine, storedPrecision(engine), force)) {

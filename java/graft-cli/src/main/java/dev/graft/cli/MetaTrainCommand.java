@@ -28,6 +28,7 @@ import dev.graft.model.PretrainedModel;
 import dev.graft.train.TrainingPlan;
 import dev.graft.train.TrainingSize;
 import java.nio.file.Path;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -86,18 +87,19 @@ final class MetaTrainCommand extends BaseCommand {
     int run() {
         MetaRequest request = options.request();
         TrainRequest train = request.train();
-        OutputFolder folder = OutputFolder.of(out, train.model());
-        folder.requireFree(false, force);
+        OutputFolder folder = OutputFolder.of(out, train);
+        folder.requireFree(force);
         MetaTasks tasks = readTasks(request);
         TrainingSize size = TrainingSize.of(tasks.rows(), null, train.train().batchSize());
         try (Engine engine = engineOptions.open()) {
             Precision precision = PretrainedModel.supported(engine, train.precision());
             checkMemory(train, engine, precision, size);
             folder.requireWritable();
+            folder.deleteCheckpoints(console());
             try (OpenTrainable open = OpenTrainable.open(train, engine, precision, force);
                     ModelObjectives objectives = new ModelObjectives(
                             open.model(), size, train.train().batchSize())) {
-                return learn(open, objectives, tasks, request);
+                return learn(open, objectives, tasks, request, folder);
             }
         }
     }
@@ -136,12 +138,14 @@ final class MetaTrainCommand extends BaseCommand {
         }
     }
 
-    private int learn(OpenTrainable open, ModelObjectives objectives, MetaTasks tasks, MetaRequest request) {
+    private int learn(
+            OpenTrainable open, ModelObjectives objectives, MetaTasks tasks, MetaRequest request, OutputFolder folder) {
         float[] plain = objectives.values();
         MetaTrainer trainer = new MetaTrainer(objectives, tasks.learned(), request.meta());
         try (MetaProgress progress = new MetaProgress(console(), out)) {
             MetaTrainer.Result result = runToEnd(trainer, progress);
             open.model().save(out);
+            folder.deleteOtherWeights(Set.of(open.weightsFile()));
             if (!result.completed()) {
                 console()
                         .info("stopped after meta-step " + result.steps() + " of "

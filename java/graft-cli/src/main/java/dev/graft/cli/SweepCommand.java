@@ -22,6 +22,7 @@ import dev.graft.io.AtomicFiles;
 import dev.graft.io.Checkpoint;
 import dev.graft.io.Json;
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.PeftAdapter;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.Decoder;
 import dev.graft.model.FrozenWeights;
@@ -32,6 +33,7 @@ import dev.graft.train.TrainingSize;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -118,8 +120,12 @@ final class SweepCommand extends BaseCommand {
                     + " changes the frozen weights, which the adapters of a sweep share; use gaussian or kaiming");
         }
         List<SweepPoint> points = SweepPoint.grid(lora.config(), request.train(), ranks, alphas, learningRates);
-        OutputFolder folder = OutputFolder.of(out, request.model());
-        folder.requireFree(false, force);
+        if (!lora.config().modulesToSave().isEmpty() && mostAtOnce(points) > 1) {
+            throw new InputException("--modules-to-save gives every adapter whole weights of its own, which cannot be"
+                    + " trained together; give --at-once 1");
+        }
+        OutputFolder folder = OutputFolder.of(out, request);
+        folder.requireFree(force);
         List<Example> data;
         List<Example> evalData;
         try (ModelText text = new ModelText(request.model())) {
@@ -140,8 +146,9 @@ final class SweepCommand extends BaseCommand {
                     points,
                     TrainingSize.of(data, evalData, batchSize(points)).with(request.train()));
             folder.requireWritable();
+            folder.deleteCheckpoints(console());
             try (PretrainedModel base = PretrainedModel.load(request.model(), engine, precision)) {
-                return sweep(new Sweep(base, data, evalData), points, together);
+                return sweep(new Sweep(base, data, evalData), points, together, folder);
             }
         }
     }
@@ -150,10 +157,14 @@ final class SweepCommand extends BaseCommand {
         return points.getFirst().train().batchSize();
     }
 
+    private int mostAtOnce(List<SweepPoint> points) {
+        return Math.min(points.size(), atOnce == null ? points.size() : atOnce);
+    }
+
     /** How many adapters go at once: as many as asked for, or as fit. */
     private int together(
             TrainRequest request, Engine engine, Precision precision, List<SweepPoint> points, TrainingSize size) {
-        int most = Math.min(points.size(), atOnce == null ? points.size() : atOnce);
+        int most = mostAtOnce(points);
         int rank = points.stream().mapToInt(point -> point.lora().rank()).max().orElseThrow();
         LoraConfig config = request.requireLora("sweep").config();
         LoraConfig largest = config.withRank(rank, config.alpha());
@@ -178,7 +189,7 @@ final class SweepCommand extends BaseCommand {
         }
     }
 
-    private int sweep(Sweep sweep, List<SweepPoint> points, int together) {
+    private int sweep(Sweep sweep, List<SweepPoint> points, int together, OutputFolder folder) {
         List<Sweep.Result> results;
         try {
             results = sweep.run(
@@ -196,6 +207,7 @@ final class SweepCommand extends BaseCommand {
         }
         Sweep.Alone alone = compareAlone ? sweep.runAlone(results) : null;
         save(results);
+        folder.deleteOtherWeights(Set.of(PeftAdapter.WEIGHTS_FILE));
         ObjectNode json = json(results, sweep, together, alone);
         AtomicFiles.writeString(out.resolve("sweep.json"), Json.pretty(json));
         if (output.isJson()) {

@@ -84,8 +84,8 @@ final class TasksCommand extends BaseCommand {
     @Option(names = "--shots", paramLabel = "K", description = "Examples to learn from (default: 32).")
     private int shots = 32;
 
-    @Option(names = "--held-out", paramLabel = "N", description = "Examples to be judged by (default: 100).")
-    private int heldOut = 100;
+    @Option(names = "--held-out", paramLabel = "N", description = "Examples to be judged by (default: 64).")
+    private int heldOut = 64;
 
     @Option(names = "--out", paramLabel = "DIR", description = "Where the files go.")
     private @Nullable Path out;
@@ -127,9 +127,11 @@ final class TasksCommand extends BaseCommand {
 
     private void write(FewShotTask task, Outputs files) {
         files.requireFree(force);
+        List<Exercise> support = task.support(shots, SUPPORT_SEED);
+        List<Exercise> questions = task.heldOut(heldOut);
         AtomicFiles.createDirectories(files.folder());
-        writeLines(files.train(), task.support(shots, SUPPORT_SEED));
-        writeLines(files.heldOut(), task.heldOut(heldOut));
+        writeLines(files.train(), support);
+        writeLines(files.heldOut(), questions);
         if (withBase) {
             EmbeddedBase.unpack(files.base());
         }

@@ -1,7 +1,6 @@
 package dev.graft.cli;
 
 import dev.graft.cli.console.Console;
-import dev.graft.cli.console.Units;
 import dev.graft.cli.options.EngineOptions;
 import dev.graft.cli.options.OutputOptions;
 import dev.graft.cli.options.TrainOptions;
@@ -28,6 +27,7 @@ import dev.graft.train.Method;
 import dev.graft.train.Trainer;
 import java.nio.file.Path;
 import java.util.HexFormat;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -93,7 +93,7 @@ final class TrainCommand extends BaseCommand {
         if (verifyFrozen && request.method() instanceof Method.Full) {
             throw new InputException("--verify-frozen: --method full leaves nothing frozen; leave it out");
         }
-        OutputFolder folder = OutputFolder.of(out, request.model());
+        OutputFolder folder = OutputFolder.of(out, request);
         folder.requireFree(resume, force);
         Dataset data;
         Dataset evalData;
@@ -108,7 +108,7 @@ final class TrainCommand extends BaseCommand {
             folder.requireWritable();
             try (OpenTrainable open = OpenTrainable.open(request, engine, precision, force)) {
                 folder.newestCheckpoint().ifPresent(checkpoint -> prepareCheckpoints(folder, checkpoint, open));
-                return train(open, data, evalData, request);
+                return train(open, data, evalData, request, folder);
             }
         }
     }
@@ -144,14 +144,14 @@ final class TrainCommand extends BaseCommand {
     /** Either this run goes on from what is there, or it replaces it. */
     private void prepareCheckpoints(OutputFolder folder, Path newest, OpenTrainable open) {
         if (!resume) {
-            int deleted = folder.deleteCheckpoints();
-            console().info("deleted " + Units.counted(deleted, "checkpoint") + " of an earlier run in " + out);
+            folder.deleteCheckpoints(console());
         } else if (open.model() instanceof LoraModel model) {
             new SavedRun(newest).requireSame(model, force);
         }
     }
 
-    private int train(OpenTrainable open, Dataset data, @Nullable Dataset evalData, TrainRequest request) {
+    private int train(
+            OpenTrainable open, Dataset data, @Nullable Dataset evalData, TrainRequest request, OutputFolder folder) {
         PretrainedModel base = verifyFrozen ? open.base() : null;
         long frozenBefore = base == null ? 0 : open.frozenFingerprint();
         TrainProgress progress = new TrainProgress(console());
@@ -174,6 +174,7 @@ final class TrainCommand extends BaseCommand {
                 return Interrupts.EXIT_CODE;
             }
             model.save(out);
+            folder.deleteOtherWeights(Set.of(open.weightsFile()));
             Boolean frozenIntact = base == null ? null : verifyFrozen(open, frozenBefore);
             TrainReport report = new TrainReport(request, progress, result, frozenIntact, out, open.weightsFile());
             if (output.isJson()) {

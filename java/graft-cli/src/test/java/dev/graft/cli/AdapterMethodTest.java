@@ -141,7 +141,12 @@ class AdapterMethodTest {
         assertThat(train("--method adapter --init-adapter " + parity.initialAdapter(), third)
                         .complaint())
                 .contains("bottleneck modules");
-        assertThat(train("--init-adapter " + first, third).complaint()).contains("peft_type");
+        assertThat(train("--init-adapter " + first, third).complaint())
+                .contains("holds bottleneck modules; give --method adapter");
+        // an adapter of the other kind is replaced, not joined
+        train("--rank 2 --steps 1 --force", second).ok();
+        assertThat(second.resolve(BottleneckFile.WEIGHTS_FILE)).doesNotExist();
+        assertThat(loss(second)).isPositive();
     }
 
     @Test

@@ -145,6 +145,37 @@ class FullMethodTest {
                 .contains("already holds a model")
                 .contains("--force");
         assertThat(train("--method full --steps 1 --resume", out).complaint()).contains("finished model");
-        assertThat(train("--steps 1", out).complaint()).contains("already holds a model");
+    }
+
+    @Test
+    void aModelAndAnAdapterNeverLieTogether() {
+        Path model = folder.resolve("model");
+        train("--method full --steps 1", model).ok();
+        Path adapter = folder.resolve("adapter");
+        train("--steps 1", adapter).ok();
+        for (String more : new String[] {"", " --force", " --resume"}) {
+            assertThat(train("--steps 1" + more, model).complaint())
+                    .contains("already holds a model")
+                    .contains("choose another folder");
+            assertThat(train("--method full --steps 1" + more, adapter).complaint())
+                    .contains("already holds an adapter")
+                    .contains("choose another folder");
+        }
+        assertThat(Cli.run("merge --force --model", parity.model(), "--adapter", adapter, "--out", adapter)
+                        .complaint())
+                .contains("already holds an adapter");
+    }
+
+    /** Also where the earlier model had several files: what is left of it would be read with the new one. */
+    @Test
+    void aModelReplacesAnotherWhole() {
+        Path out = Cli.copy(ParityCase.named("llama_sharded_bf16").model(), folder.resolve("out"));
+        assertThat(train("--method full --steps 1", out).complaint())
+                .contains("already holds a model")
+                .contains("--force");
+        train("--method full --steps 1 --precision f32 --force", out).ok();
+        assertThat(out.resolve(Checkpoint.INDEX_FILE)).doesNotExist();
+        assertThat(out).isDirectoryNotContaining("glob:**model-*.safetensors");
+        assertThat(loss(out)).isPositive();
     }
 }

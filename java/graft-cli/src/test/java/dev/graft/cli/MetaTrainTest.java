@@ -159,6 +159,24 @@ class MetaTrainTest {
     }
 
     @Test
+    void checkpointsOfAnEarlierRunDoNotStay() {
+        Path start = folder.resolve("start");
+        Cli.run(
+                        "train --precision f32 --rank 4 --steps 2 --save-every 1 --model",
+                        CASE.model(),
+                        "--data",
+                        tasks.resolve("task-0.jsonl"),
+                        "--out",
+                        start)
+                .ok();
+        assertThat(Cli.run(metaTrain("--meta-steps 1")).complaint())
+                .contains("checkpoints up to checkpoint-2; give --force");
+        assertThat(Cli.run(metaTrain("--meta-steps 1 --force")).ok().err()).contains("deleted 2 checkpoints");
+        assertThat(start.resolve("checkpoint-1")).doesNotExist();
+        assertThat(start.resolve("checkpoint-2")).doesNotExist();
+    }
+
+    @Test
     void twoRunsEndAlike() {
         JsonNode first = Cli.run(metaTrain("--json")).json();
         JsonNode second = Cli.run(metaTrain("--json --force")).json();
@@ -204,6 +222,10 @@ class MetaTrainTest {
         "--held-out -1, --held-out -1",
         "--plain-steps 2, --plain-steps 2",
         "--dropout 0.1, --dropout 0",
+        "--algorithm maml --dora, use fomaml or reptile",
+        "--init pissa, use gaussian or kaiming",
+        "--init olora, use gaussian or kaiming",
+        "--modules-to-save lm_heed, matches no module of this model",
         "--tasks generated:sums, there is no kind of task",
         "--tasks generated --task-count 0, --task-count 0",
         "--method full --rank 3, --rank belongs to LoRA",

@@ -129,7 +129,9 @@ class SavedModulesCommandTest {
     void aSweepTrainsThemOneAtATime() {
         String flags = "--steps 2 --ranks 1,2 --targets q_proj --modules-to-save model.norm --force";
         Object[] rest = {"--eval-data", Cli.data(UNTIED), "--out", folder.resolve("best")};
-        assertThat(run("sweep", UNTIED, flags, rest).complaint()).contains("--at-once 1");
+        assertThat(run("sweep", UNTIED, flags, rest).complaint())
+                .contains("--modules-to-save gives every adapter whole weights")
+                .contains("--at-once 1");
         run("sweep --at-once 1", UNTIED, flags, rest).ok();
     }
 

@@ -92,6 +92,21 @@ class SweepTest {
     }
 
     @Test
+    void checkpointsOfAnEarlierRunDoNotStay() {
+        Path best = folder.resolve("best");
+        Cli.run(
+                        "train --precision f32 --steps 2 --save-every 2 --batch-size 2 --model",
+                        CASE.model(),
+                        "--data",
+                        Cli.data(CASE),
+                        "--out",
+                        best)
+                .ok();
+        assertThat(sweep("--ranks 2 --force").ok().err()).contains("deleted 1 checkpoint of");
+        assertThat(best.resolve("checkpoint-2")).doesNotExist();
+    }
+
+    @Test
     void whatCannotBe() {
         assertThat(Cli.run("sweep --model", CASE.model(), "--data", Cli.data(CASE), "--out", folder.resolve("x"))
                         .complaint())

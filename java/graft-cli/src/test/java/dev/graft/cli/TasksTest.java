@@ -62,7 +62,7 @@ class TasksTest {
         assertThat(Cli.run("tasks --out", folder).ok().out())
                 .contains("extract/", "32 examples in " + folder.resolve("train.jsonl"))
                 .doesNotContain("base model");
-        Cli.run("tasks --kind extract --seed 0 --shots 4 --held-out 100 --out", other)
+        Cli.run("tasks --kind extract --seed 0 --shots 4 --held-out 64 --out", other)
                 .ok();
         assertThat(Cli.bytes(other.resolve("held-out.jsonl"))).isEqualTo(Cli.bytes(folder.resolve("held-out.jsonl")));
         assertThat(Cli.bytes(folder.resolve("train.jsonl"))).startsWith(Cli.bytes(other.resolve("train.jsonl")));
@@ -93,6 +93,11 @@ class TasksTest {
         assertThat(Cli.run("tasks --kind sing --out", folder).complaint()).contains("\"sing\"", "extract, code");
         assertThat(Cli.run("tasks --shots 0 --out", folder).complaint()).contains("--shots 0");
         assertThat(Cli.run("tasks --held-out 100000 --out", folder).complaint()).contains("--held-out 100000");
+        assertThat(Cli.run("tasks --kind sort --seed 5 --held-out 1000 --out", folder)
+                        .complaint())
+                .contains("sort/day-thing-semicolons/5 has 606 different examples")
+                .contains("not 1000; ask for fewer");
+        assertThat(folder).isEmptyDirectory();
         Path file = Cli.write(folder.resolve("train.jsonl"), "mine\n");
         assertThat(Cli.run("tasks --out", folder).complaint()).contains("train.jsonl is there already", "--force");
         assertThat(Cli.run("tasks --out", file).complaint()).contains("is a file");

@@ -2,6 +2,7 @@ package dev.graft.bottleneck;
 
 import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
+import dev.graft.io.AdapterBase;
 import dev.graft.io.AtomicFiles;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
@@ -14,12 +15,10 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Bottleneck modules on disk, as AdapterHub's {@code adapters} writes them with {@code use_safetensors=True}:
@@ -32,24 +31,16 @@ import org.jspecify.annotations.Nullable;
  * @param config its configuration
  * @param weights in float32, by name without {@code .adapters.<name>}
  * @param hiddenSize d of the base it was trained on
- * @param baseModel the base's name; null where the file has none
- * @param baseFingerprint of the checkpoint it was trained on; null for files that other tools wrote
+ * @param base what it was trained on
  */
 public record BottleneckFile(
-        Path folder,
-        BottleneckConfig config,
-        Map<String, float[]> weights,
-        int hiddenSize,
-        @Nullable String baseModel,
-        @Nullable Long baseFingerprint) {
+        Path folder, BottleneckConfig config, Map<String, float[]> weights, int hiddenSize, AdapterBase base) {
 
     public static final String CONFIG_FILE = "adapter_config.json";
     public static final String WEIGHTS_FILE = "adapter.safetensors";
 
     /** The name that Graft gives its adapters. */
     private static final String NAME = "graft";
-
-    private static final String FINGERPRINT_KEY = "graft_base_fingerprint";
 
     /** What a file tells of its base. */
     public record Base(String modelType, String modelClass, String name, long fingerprint) {}
@@ -69,7 +60,7 @@ public record BottleneckFile(
         }
         String inserted = ".adapters." + configFile.name() + ".";
         Map<String, float[]> weights = new LinkedHashMap<>();
-        Long fingerprint;
+        AdapterBase base;
         try (SafetensorsFile tensors = SafetensorsFile.open(file)) {
             for (TensorInfo info : tensors.tensors().values()) {
                 if (!info.name().contains(inserted) || !info.dtype().isFloat()) {
@@ -80,18 +71,9 @@ public record BottleneckFile(
                         info.name().replace(inserted, "."),
                         HostFloats.read(tensors.data(info.name()), info.dtype(), 0, Math.toIntExact(info.elements())));
             }
-            fingerprint = readFingerprint(tensors.metadata().get(FINGERPRINT_KEY));
+            base = AdapterBase.of(configFile.baseModel(), tensors.metadata());
         }
-        return new BottleneckFile(
-                folder, configFile.config(), weights, configFile.hiddenSize(), configFile.baseModel(), fingerprint);
-    }
-
-    private static @Nullable Long readFingerprint(@Nullable String text) {
-        try {
-            return text == null ? null : HexFormat.fromHexDigitsToLong(text);
-        } catch (IllegalArgumentException e) {
-            return null;
-        }
+        return new BottleneckFile(folder, configFile.config(), weights, configFile.hiddenSize(), base);
     }
 
     /**
@@ -107,27 +89,12 @@ public record BottleneckFile(
             if (values == null || values.length != slot.size()) {
                 throw new InputException(folder + ": " + slot.name() + " has "
                         + (values == null ? "no" : Integer.toString(values.length)) + " numbers, this base model needs "
-                        + slot.size() + "; the adapter was trained on another base" + baseHint());
+                        + slot.size() + "; the adapter was trained on another base" + base.hint());
             }
         }
         if (weights.size() > slots.size()) {
             throw new InputException(folder + ": " + weights.size() + " tensors, this base model has a place for "
-                    + slots.size() + "; the adapter was trained on another base" + baseHint());
-        }
-    }
-
-    private String baseHint() {
-        return baseModel == null ? "" : " (it names " + baseModel + ")";
-    }
-
-    /** @throws InputException where the file says that it was trained on other weights than these */
-    public void checkBase(long fingerprint, String baseFolder) {
-        if (baseFingerprint != null && baseFingerprint != fingerprint) {
-            throw new InputException(folder + ": trained on a base with fingerprint "
-                    + HexFormat.of().toHexDigits(baseFingerprint)
-                    + baseHint() + ", but " + baseFolder + " has "
-                    + HexFormat.of().toHexDigits(fingerprint)
-                    + "; give the right base, or --force to go on");
+                    + slots.size() + "; the adapter was trained on another base" + base.hint());
         }
     }
 
@@ -144,7 +111,7 @@ public record BottleneckFile(
             }
             Map<String, String> metadata = new TreeMap<>();
             metadata.put("format", "pt");
-            metadata.put(FINGERPRINT_KEY, HexFormat.of().toHexDigits(base.fingerprint()));
+            AdapterBase.putFingerprint(metadata, base.fingerprint());
             SafetensorsWriter.write(folder.resolve(WEIGHTS_FILE), metadata, entries);
         }
         new BottleneckConfigFile(adapter.config(), NAME, adapter.hiddenSize(), base.name())

@@ -2,6 +2,7 @@ package dev.graft.lora;
 
 import dev.graft.common.InputException;
 import dev.graft.engine.Engine;
+import dev.graft.io.AdapterBase;
 import dev.graft.io.AtomicFiles;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
@@ -14,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -34,8 +34,7 @@ import org.jspecify.annotations.Nullable;
  * @param weights in float32: A, B and m by {@code <module>.lora_A.weight}, {@code .lora_B.weight} and
  *     {@code .lora_magnitude_vector}, weights trained whole by their own names
  * @param shapes of the weights: rows and columns, or a vector's length
- * @param baseModel {@code base_model_name_or_path}; null where the file has none
- * @param baseFingerprint of the checkpoint it was trained on; null for adapters that other tools wrote
+ * @param base what it was trained on, named by {@code base_model_name_or_path}
  * @param convertedFrom the start by which it took over a part of W0, before it was made plain LoRA of twice the rank; null where
  *     it was trained as it is, and for adapters that other tools wrote
  */
@@ -44,15 +43,13 @@ public record PeftAdapter(
         LoraConfig config,
         Map<String, float[]> weights,
         Map<String, List<Integer>> shapes,
-        @Nullable String baseModel,
-        @Nullable Long baseFingerprint,
+        AdapterBase base,
         @Nullable String convertedFrom) {
 
     public static final String CONFIG_FILE = "adapter_config.json";
     public static final String WEIGHTS_FILE = "adapter_model.safetensors";
 
     private static final String PREFIX = "base_model.model.";
-    private static final String FINGERPRINT_KEY = "graft_base_fingerprint";
     private static final String CONVERTED_KEY = "graft_converted_from";
     private static final String A = ".lora_A.weight";
     private static final String B = ".lora_B.weight";
@@ -67,7 +64,7 @@ public record PeftAdapter(
         Map<String, float[]> weights = new LinkedHashMap<>();
         Map<String, List<Integer>> shapes = new LinkedHashMap<>();
         Path file = folder.resolve(WEIGHTS_FILE);
-        Long fingerprint;
+        AdapterBase base;
         String convertedFrom;
         try (SafetensorsFile tensors = SafetensorsFile.open(file)) {
             for (TensorInfo info : tensors.tensors().values()) {
@@ -81,11 +78,10 @@ public record PeftAdapter(
                         name,
                         HostFloats.read(tensors.data(info.name()), info.dtype(), 0, Math.toIntExact(info.elements())));
             }
-            fingerprint = readFingerprint(tensors.metadata().get(FINGERPRINT_KEY));
+            base = AdapterBase.of(configFile.baseModel(), tensors.metadata());
             convertedFrom = tensors.metadata().get(CONVERTED_KEY);
         }
-        return new PeftAdapter(
-                folder, configFile.config(), weights, shapes, configFile.baseModel(), fingerprint, convertedFrom);
+        return new PeftAdapter(folder, configFile.config(), weights, shapes, base, convertedFrom);
     }
 
     private static String checkedName(Path file, TensorInfo info, ModulesToSave saved) {
@@ -106,14 +102,6 @@ public record PeftAdapter(
     /** Whether a tensor is part of an adapted layer, and not a weight that is trained whole. */
     private static boolean isLowRank(String name) {
         return name.contains(".lora_");
-    }
-
-    private static @Nullable Long readFingerprint(@Nullable String text) {
-        try {
-            return text == null ? null : HexFormat.fromHexDigitsToLong(text);
-        } catch (IllegalArgumentException e) {
-            return null;
-        }
     }
 
     /**
@@ -168,7 +156,7 @@ public record PeftAdapter(
             if (!shape.equals(shapes.get(name))) {
                 throw new InputException(
                         folder + ": " + name + " has shape " + shapes.get(name) + ", this base model needs " + shape
-                                + "; the adapter was trained on another base" + baseHint());
+                                + "; the adapter was trained on another base" + base.hint());
             }
         });
     }
@@ -186,22 +174,7 @@ public record PeftAdapter(
                 wanted.stream().filter(name -> !present.contains(name)).toList();
         if (!lacking.isEmpty()) {
             throw new InputException(folder + ": " + lacking.size() + " " + what + ", such as " + lacking.getFirst()
-                    + "; the adapter does not fit this base model" + baseHint());
-        }
-    }
-
-    private String baseHint() {
-        return baseModel == null ? "" : " (it names " + baseModel + ")";
-    }
-
-    /** @throws InputException where the adapter says that it was trained on other weights than these */
-    public void checkBase(long fingerprint, String baseFolder) {
-        if (baseFingerprint != null && baseFingerprint != fingerprint) {
-            throw new InputException(folder + ": trained on a base with fingerprint "
-                    + HexFormat.of().toHexDigits(baseFingerprint)
-                    + baseHint() + ", but " + baseFolder + " has "
-                    + HexFormat.of().toHexDigits(fingerprint)
-                    + "; give the right base, or --force to go on");
+                    + "; the adapter does not fit this base model" + base.hint());
         }
     }
 
@@ -239,7 +212,7 @@ public record PeftAdapter(
             }
             Map<String, String> metadata = new TreeMap<>();
             metadata.put("format", "pt");
-            metadata.put(FINGERPRINT_KEY, HexFormat.of().toHexDigits(baseFingerprint));
+            AdapterBase.putFingerprint(metadata, baseFingerprint);
             String convertedFrom = adapter.convertedFrom();
             if (convertedFrom != null) {
                 metadata.put(CONVERTED_KEY, convertedFrom);

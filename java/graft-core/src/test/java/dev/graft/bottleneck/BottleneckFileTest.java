@@ -53,8 +53,8 @@ class BottleneckFileTest {
         BottleneckFile saved = BottleneckFile.read(folder);
         assertThat(saved.config()).isEqualTo(config);
         assertThat(saved.hiddenSize()).isEqualTo(20);
-        assertThat(saved.baseModel()).isEqualTo("some/base");
-        assertThat(saved.baseFingerprint()).isEqualTo(0x1234);
+        assertThat(saved.base().model()).isEqualTo("some/base");
+        assertThat(saved.base().fingerprint()).isEqualTo(0x1234);
         saved.requireFits(20, 2);
         assertThat(saved.weights().keySet())
                 .containsExactlyInAnyOrderElementsOf(BottleneckAdapter.slots(config, 20, 2).stream()
@@ -182,10 +182,10 @@ class BottleneckFileTest {
                     .hasMessageContaining("another base")
                     .hasMessageNotContaining("\n");
         }
-        saved.checkBase(1, "base"); // the file does not tell
+        saved.base().check(REFERENCE, 1, "base"); // the file does not tell
         write(new BottleneckConfig(7, Placement.HOULSBY), 20);
-        BottleneckFile.read(folder).checkBase(0x1234, "base");
-        assertThatThrownBy(() -> BottleneckFile.read(folder).checkBase(0x1235, "base"))
+        BottleneckFile.read(folder).base().check(folder, 0x1234, "base");
+        assertThatThrownBy(() -> BottleneckFile.read(folder).base().check(folder, 0x1235, "base"))
                 .isInstanceOf(InputException.class)
                 .hasMessageContaining("0000000000001234")
                 .hasMessageContaining("--force");

@@ -242,8 +242,8 @@ class PeftAdapterTest {
         PeftAdapter read = PeftAdapter.read(folder);
         assertThat(read.matches(modules())).isEqualTo(TargetMatcher.match(config, modules()));
         assertThat(read.weights()).usingRecursiveComparison().isEqualTo(valuesOf(adapter));
-        assertThat(read.baseModel()).isEqualTo("base");
-        assertThat(read.baseFingerprint()).isEqualTo(FINGERPRINT);
+        assertThat(read.base().model()).isEqualTo("base");
+        assertThat(read.base().fingerprint()).isEqualTo(FINGERPRINT);
         assertThat(read.config().dropout()).isEqualTo(0.1);
         assertThat(read.config().rsLora()).isTrue();
         assertThat(read.config().useDora()).isTrue();
@@ -350,8 +350,7 @@ class PeftAdapterTest {
     }
 
     private static PeftAdapter with(PeftAdapter read, LoraConfig config) {
-        return new PeftAdapter(
-                read.folder(), config, read.weights(), read.shapes(), read.baseModel(), read.baseFingerprint(), null);
+        return new PeftAdapter(read.folder(), config, read.weights(), read.shapes(), read.base(), null);
     }
 
     @Test
@@ -359,13 +358,13 @@ class PeftAdapterTest {
         LoraConfig config = LoraConfig.builder().targets("q_proj").build();
         PeftAdapter.write(folder, adapter(config), engine, "base", FINGERPRINT);
         PeftAdapter read = PeftAdapter.read(folder);
-        read.checkBase(FINGERPRINT, "here");
-        assertThatThrownBy(() -> read.checkBase(1, "here"))
+        read.base().check(folder, FINGERPRINT, "here");
+        assertThatThrownBy(() -> read.base().check(folder, 1, "here"))
                 .isInstanceOf(InputException.class)
                 .hasMessageContaining("123456789abcdef0")
                 .hasMessageContaining("here has 0000000000000001")
                 .hasMessageContaining("--force");
-        PeftAdapter.read(PEFT_FILES.resolve("default")).checkBase(1, "here");
+        PeftAdapter.read(PEFT_FILES.resolve("default")).base().check(folder, 1, "here");
     }
 
     @Test

@@ -109,7 +109,7 @@ public abstract class BottleneckContract {
 
             model.save(folder.resolve("saved"));
             BottleneckFile saved = BottleneckFile.read(folder.resolve("saved"));
-            assertThat(saved.baseFingerprint()).isEqualTo(base.fingerprint());
+            assertThat(saved.base().fingerprint()).isEqualTo(base.fingerprint());
             assertThat(loss(base.attach(saved, false), parity)).isEqualTo(finalLoss);
         }
     }

@@ -301,7 +301,7 @@ public abstract class PeftParity {
     private static void checkSaved(PeftAdapter saved, LoraModel model, PretrainedModel base) {
         assertThat(saved.config().rank())
                 .isEqualTo(model.adapter().savedConfig().rank());
-        assertThat(saved.baseFingerprint()).isEqualTo(base.fingerprint());
+        assertThat(saved.base().fingerprint()).isEqualTo(base.fingerprint());
         Map<String, float[]> weights = saved.weights();
         for (LoraModule module : model.adapter().modules()) {
             LowRankFactors factors = model.adapter().saved(base.engine(), module);

@@ -1,5 +1,6 @@
 package dev.graft.cli.options;
 
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.common.InputException;
 import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LinearModule;
@@ -7,7 +8,11 @@ import dev.graft.lora.LoraConfig;
 import dev.graft.lora.ModulePattern;
 import dev.graft.lora.ModulesToSave;
 import dev.graft.lora.PeftAdapter;
+import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
+import dev.graft.model.Decoder;
+import dev.graft.model.DecoderConfig;
+import dev.graft.train.Method;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -93,15 +98,35 @@ final class LoraOptions {
     /** The adapter to start from, read; null where a new one is made. */
     @Nullable
     PeftAdapter start() {
-        return initAdapter == null ? null : PeftAdapter.read(initAdapter);
+        if (initAdapter == null) {
+            return null;
+        }
+        if (BottleneckFile.isAt(initAdapter)) {
+            throw new InputException(
+                    "--init-adapter " + initAdapter + " holds bottleneck modules; give --method adapter");
+        }
+        return PeftAdapter.read(initAdapter);
     }
 
     /**
-     * The adapter that these flags describe.
+     * What these flags ask for.
      *
-     * @throws InputException where they contradict {@code start}
+     * @param start the adapter to start from; null for a new one
+     * @throws InputException where the flags contradict {@code start}, or one of them does not fit {@code model}
      */
-    LoraConfig config(@Nullable PeftAdapter start, List<LinearModule> modules) {
+    Method.Lora method(@Nullable PeftAdapter start, DecoderConfig model) {
+        List<LinearModule> modules = Decoder.linearModules(model);
+        List<SavableWeight> weights = Decoder.savableWeights(model);
+        LoraConfig config = config(start, modules);
+        if (start == null) {
+            config.modulesToSave().requireFound(weights);
+            return new Method.Lora(config, TargetMatcher.match(config, modules));
+        }
+        start.checkSaved(weights);
+        return new Method.Lora(config, start.matches(modules));
+    }
+
+    private LoraConfig config(@Nullable PeftAdapter start, List<LinearModule> modules) {
         if (start != null) {
             requireAgreement(start, modules);
             return dropout == null ? start.config() : start.config().withDropout(dropout);

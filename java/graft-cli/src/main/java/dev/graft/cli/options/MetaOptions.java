@@ -2,10 +2,8 @@ package dev.graft.cli.options;
 
 import dev.graft.common.InputException;
 import dev.graft.engine.Precision;
-import dev.graft.lora.LinearModule;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
-import dev.graft.lora.TargetMatcher;
 import dev.graft.meta.Episodes;
 import dev.graft.meta.InnerLoop;
 import dev.graft.meta.InnerRule;
@@ -13,13 +11,11 @@ import dev.graft.meta.MetaAlgorithm;
 import dev.graft.meta.MetaConfig;
 import dev.graft.meta.OuterRule;
 import dev.graft.model.ConfigReader;
-import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.train.LearningRateSchedule;
 import dev.graft.train.Method;
 import dev.graft.train.TrainConfig;
 import java.nio.file.Path;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -153,9 +149,8 @@ public final class MetaOptions {
         DecoderConfig config = ConfigReader.read(model);
         PeftAdapter start = method == MethodName.LORA ? lora.start() : null;
         Method trained = trained(config, start);
-        if (trained instanceof Method.Lora adapter && adapter.config().dropout() > 0) {
-            throw new InputException(
-                    "--dropout " + adapter.config().dropout() + ": meta-training has none; give --dropout 0");
+        if (trained instanceof Method.Lora adapter) {
+            requireLearnable(adapter.config(), meta.algorithm());
         }
         TrainConfig train =
                 TrainConfig.builder().batchSize(batchSize).seed(seed).build();
@@ -168,12 +163,7 @@ public final class MetaOptions {
 
     private Method trained(DecoderConfig config, @Nullable PeftAdapter start) {
         return switch (method) {
-            case LORA -> {
-                List<LinearModule> modules = Decoder.linearModules(config);
-                LoraConfig adapter = lora.config(start, modules);
-                yield new Method.Lora(
-                        adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
-            }
+            case LORA -> lora.method(start, config);
             case ADAPTER ->
                 throw new InputException(
                         "--method adapter: meta-train learns a start for lora or full; give one of them");
@@ -182,6 +172,20 @@ public final class MetaOptions {
                 yield new Method.Full();
             }
         };
+    }
+
+    private static void requireLearnable(LoraConfig adapter, MetaAlgorithm algorithm) {
+        if (adapter.dropout() > 0) {
+            throw new InputException("--dropout " + adapter.dropout() + ": meta-training has none; give --dropout 0");
+        }
+        if (adapter.init().changesBase()) {
+            throw new InputException("--init " + adapter.init() + " changes the base and is saved as LoRA of twice the"
+                    + " rank, which is not the start that was learned; use gaussian or kaiming");
+        }
+        if (adapter.useDora() && algorithm == MetaAlgorithm.MAML) {
+            throw new InputException("--algorithm maml with --dora: DoRA takes the lengths of rows as constants, so its"
+                    + " gradient is of no function and has no second-order terms; use fomaml or reptile");
+        }
     }
 
     private MetaConfig metaConfig() {

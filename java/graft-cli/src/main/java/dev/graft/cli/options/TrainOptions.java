@@ -1,19 +1,13 @@
 package dev.graft.cli.options;
 
 import dev.graft.common.InputException;
-import dev.graft.lora.LinearModule;
-import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
-import dev.graft.lora.SavableWeight;
-import dev.graft.lora.TargetMatcher;
 import dev.graft.model.ConfigReader;
-import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.train.LearningRateSchedule;
 import dev.graft.train.Method;
 import dev.graft.train.TrainConfig;
 import java.nio.file.Path;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -142,13 +136,7 @@ public final class TrainOptions {
             bottleneck.requireUnused(method);
         }
         return switch (method) {
-            case LORA -> {
-                List<LinearModule> modules = Decoder.linearModules(config);
-                LoraConfig adapter = lora.config(start, modules);
-                checkSaved(adapter, start, Decoder.savableWeights(config));
-                yield new Method.Lora(
-                        adapter, start == null ? TargetMatcher.match(adapter, modules) : start.matches(modules));
-            }
+            case LORA -> lora.method(start, config);
             case ADAPTER -> {
                 requireNoB();
                 yield bottleneck.method(lora.initAdapter(), config);
@@ -158,14 +146,6 @@ public final class TrainOptions {
                 yield new Method.Full();
             }
         };
-    }
-
-    private static void checkSaved(LoraConfig adapter, @Nullable PeftAdapter start, List<SavableWeight> weights) {
-        if (start == null) {
-            adapter.modulesToSave().requireFound(weights);
-        } else {
-            start.checkSaved(weights);
-        }
     }
 
     private void requireNoB() {

@@ -2,6 +2,7 @@ package dev.graft.cli.quickstart;
 
 import dev.graft.cli.console.Console;
 import dev.graft.cli.console.Units;
+import dev.graft.cli.run.FileSize;
 import dev.graft.cli.run.TrainProgress;
 import dev.graft.cli.tasks.ExactMatch;
 import dev.graft.cli.world.Corpus;
@@ -31,9 +32,6 @@ import dev.graft.train.LearningRateSchedule;
 import dev.graft.train.StepMetrics;
 import dev.graft.train.TrainConfig;
 import dev.graft.train.Trainer;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HexFormat;
@@ -132,8 +130,8 @@ public final class Quickstart {
                 mergedLoss,
                 adapted.adapter().parameterCount(),
                 parameters,
-                size(adapterFolder.resolve(PeftAdapter.WEIGHTS_FILE)),
-                size(modelFolder.resolve("model.safetensors")),
+                FileSize.of(adapterFolder.resolve(PeftAdapter.WEIGHTS_FILE)),
+                FileSize.of(modelFolder.resolve("model.safetensors")),
                 perplexityBefore,
                 perplexityOff,
                 perplexityOn,
@@ -212,13 +210,5 @@ public final class Quickstart {
     private static void writeLines(Path file, List<Exercise> examples) {
         AtomicFiles.writeString(
                 file, examples.stream().map(Exercise::toJsonLine).collect(Collectors.joining("\n", "", "\n")));
-    }
-
-    private static long size(Path file) {
-        try {
-            return Files.size(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 }

@@ -12,15 +12,13 @@ import dev.graft.lora.SavableWeight;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -38,13 +36,13 @@ public record AdapterFacts(
      */
     public static AdapterFacts read(Path folder, @Nullable Path model) {
         PeftAdapter adapter = PeftAdapter.read(folder);
-        Path found = model == null ? findBase(adapter.baseModel(), folder) : model;
+        Path found = model == null ? findBase(adapter.base().model(), folder) : model;
         DecoderConfig base = found == null ? null : ConfigReader.read(found);
         if (base != null) {
             adapter.matches(Decoder.linearModules(base));
             adapter.checkSaved(Decoder.savableWeights(base));
         }
-        return new AdapterFacts(adapter, size(folder.resolve(PeftAdapter.WEIGHTS_FILE)), base);
+        return new AdapterFacts(adapter, FileSize.of(folder.resolve(PeftAdapter.WEIGHTS_FILE)), base);
     }
 
     /** The name in the configuration may be a hub's, a path from here, or one from the adapter's folder. */
@@ -59,14 +57,6 @@ public record AdapterFacts(
                     .orElse(null);
         } catch (InvalidPathException noPath) {
             return null;
-        }
-    }
-
-    private static long size(Path file) {
-        try {
-            return Files.size(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + file, e);
         }
     }
 
@@ -124,10 +114,8 @@ public record AdapterFacts(
         }
         table.row("parameters", Units.count(trainable()) + share());
         table.row("size", Units.bytes(bytes));
-        table.row("base model", adapter.baseModel() == null ? "not named" : adapter.baseModel());
-        table.row(
-                "base fingerprint",
-                adapter.baseFingerprint() == null ? "none" : HexFormat.of().toHexDigits(adapter.baseFingerprint()));
+        table.row("base model", Objects.requireNonNullElse(adapter.base().model(), "not named"));
+        table.row("base fingerprint", Objects.requireNonNullElse(adapter.base().hexFingerprint(), "none"));
         return table.lines();
     }
 
@@ -186,10 +174,8 @@ public record AdapterFacts(
                 "trainable_share",
                 base == null ? null : (Double) ((double) trainable() / (PlanReport.parameters(base) + trainable())));
         json.put("bytes", bytes);
-        json.put("base_model", adapter.baseModel());
-        json.put(
-                "base_fingerprint",
-                adapter.baseFingerprint() == null ? null : HexFormat.of().toHexDigits(adapter.baseFingerprint()));
+        json.put("base_model", adapter.base().model());
+        json.put("base_fingerprint", adapter.base().hexFingerprint());
         return json;
     }
 }

@@ -8,12 +8,9 @@ import dev.graft.cli.console.Units;
 import dev.graft.io.Json;
 import dev.graft.model.ConfigReader;
 import dev.graft.model.DecoderConfig;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,20 +25,12 @@ public record BottleneckFacts(
     /** Reads modules, and their base's configuration from {@code model} or, where that is null, from where the file says. */
     public static BottleneckFacts read(Path folder, @Nullable Path model) {
         BottleneckFile file = BottleneckFile.read(folder);
-        Path found = model == null ? AdapterFacts.findBase(file.baseModel(), folder) : model;
+        Path found = model == null ? AdapterFacts.findBase(file.base().model(), folder) : model;
         DecoderConfig base = found == null ? null : ConfigReader.read(found);
         if (base != null) {
             file.requireFits(base.hiddenSize(), base.layers());
         }
-        return new BottleneckFacts(file, size(folder.resolve(BottleneckFile.WEIGHTS_FILE)), base);
-    }
-
-    private static long size(Path weights) {
-        try {
-            return Files.size(weights);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + weights, e);
-        }
+        return new BottleneckFacts(file, FileSize.of(folder.resolve(BottleneckFile.WEIGHTS_FILE)), base);
     }
 
     private long trainable() {
@@ -65,25 +54,19 @@ public record BottleneckFacts(
                 : "after the MLP (Pfeiffer)";
     }
 
-    private @Nullable String fingerprint() {
-        Long known = file.baseFingerprint();
-        return known == null ? null : HexFormat.of().toHexDigits(known);
-    }
-
     /** As text. */
     public List<String> lines() {
         String share = base == null
                 ? " (give --model for their share)"
                 : ", " + Units.share(trainable(), PlanReport.parameters(base) + trainable()) + " of all";
-        String known = fingerprint();
         return Table.ofTexts()
                 .row("adapter", "bottleneck modules, " + place())
                 .row("bottleneck", Integer.toString(file.config().size()))
                 .row("modules", Integer.toString(modules()))
                 .row("parameters", Units.count(trainable()) + share)
                 .row("size", Units.bytes(bytes))
-                .row("base model", file.baseModel() == null ? "not named" : file.baseModel())
-                .row("base fingerprint", known == null ? "none" : known)
+                .row("base model", Objects.requireNonNullElse(file.base().model(), "not named"))
+                .row("base fingerprint", Objects.requireNonNullElse(file.base().hexFingerprint(), "none"))
                 .lines();
     }
 
@@ -98,7 +81,7 @@ public record BottleneckFacts(
                 .put("trainable_parameters", trainable())
                 .put("trainable_share", share())
                 .put("bytes", bytes)
-                .put("base_model", file.baseModel())
-                .put("base_fingerprint", fingerprint());
+                .put("base_model", file.base().model())
+                .put("base_fingerprint", file.base().hexFingerprint());
     }
 }

@@ -3,6 +3,7 @@ package dev.graft.cli.run;
 import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
+import dev.graft.io.AdapterBase;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.model.LanguageModel;
 import dev.graft.model.PretrainedModel;
@@ -38,28 +39,27 @@ public record OpenModel(PretrainedModel base, LanguageModel model) implements Au
         if (BottleneckFile.isAt(folder)) {
             BottleneckFile saved = BottleneckFile.read(folder);
             return base -> {
-                requireBase(saved, base, force);
+                requireBase(folder, saved.base(), base, force);
                 return base.attach(saved, false);
             };
         }
         PeftAdapter saved = PeftAdapter.read(folder);
         return base -> {
-            requireBase(saved, base, force);
+            requireBase(folder, saved.base(), base, force);
             return base.attach(saved, false);
         };
     }
 
-    /** Checks that {@code adapter} was trained on {@code base}; reads the whole checkpoint where the adapter can tell. */
-    public static void requireBase(PeftAdapter adapter, PretrainedModel base, boolean force) {
-        if (!force && adapter.baseFingerprint() != null) {
-            adapter.checkBase(base.fingerprint(), base.folder().toString());
-        }
-    }
-
-    /** As above, of bottleneck modules. */
-    public static void requireBase(BottleneckFile modules, PretrainedModel base, boolean force) {
-        if (!force && modules.baseFingerprint() != null) {
-            modules.checkBase(base.fingerprint(), base.folder().toString());
+    /**
+     * Checks that an adapter was trained on {@code base}; reads the whole checkpoint where the adapter can tell.
+     *
+     * @param adapter its folder
+     * @param trainedOn what its files tell
+     * @param force whether another base is let through
+     */
+    public static void requireBase(Path adapter, AdapterBase trainedOn, PretrainedModel base, boolean force) {
+        if (!force && trainedOn.fingerprint() != null) {
+            trainedOn.check(adapter, base.fingerprint(), base.folder().toString());
         }
     }
 

@@ -74,7 +74,7 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
         if (start == null) {
             return base.attach(lora.config(), request.train().seed());
         }
-        OpenModel.requireBase(start, base, force);
+        OpenModel.requireBase(start.folder(), start.base(), base, force);
         return base.attach(start, lora.config(), true);
     }
 
@@ -84,7 +84,7 @@ public record OpenTrainable(Trainable model, @Nullable PretrainedModel base, Str
         if (start == null) {
             return base.attach(modules.config(), request.train().seed());
         }
-        OpenModel.requireBase(start, base, force);
+        OpenModel.requireBase(start.folder(), start.base(), base, force);
         return base.attach(start, true);
     }
 

@@ -18,7 +18,7 @@ public record SavedRun(Path checkpoint) {
      */
     public void requireSame(LoraModel model, boolean force) {
         PeftAdapter saved = PeftAdapter.read(checkpoint);
-        OpenModel.requireBase(saved, model.base(), force);
+        OpenModel.requireBase(checkpoint, saved.base(), model.base(), force);
         requireEqual(
                 "--init", start(saved.convertedFrom()), start(model.adapter().convertedFrom()));
         if (saved.convertedFrom() == null) {

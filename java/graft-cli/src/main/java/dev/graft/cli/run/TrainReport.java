@@ -9,9 +9,6 @@ import dev.graft.train.EvalMetrics;
 import dev.graft.train.Method;
 import dev.graft.train.StepMetrics;
 import dev.graft.train.Trainer;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -45,12 +42,7 @@ public record TrainReport(
     }
 
     private long bytes() {
-        Path file = out.resolve(weightsFile);
-        try {
-            return Files.size(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + file, e);
-        }
+        return FileSize.of(out.resolve(weightsFile));
     }
 
     /** As JSON. */

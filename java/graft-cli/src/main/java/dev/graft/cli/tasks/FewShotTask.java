@@ -1,6 +1,7 @@
 package dev.graft.cli.tasks;
 
 import dev.graft.cli.world.Exercise;
+import dev.graft.common.InputException;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -17,6 +18,9 @@ import java.util.function.Predicate;
 public final class FewShotTask {
     private static final long HELD_OUT_STREAM = -1;
     private static final int TASKS_PER_TEST_TASK = 4;
+
+    /** So many samples without a new one among them: there are no more. */
+    private static final int MOST_MISSES = 10_000;
 
     private final TaskKind kind;
     private final long seed;
@@ -61,23 +65,37 @@ public final class FewShotTask {
     /**
      * Exercises to learn from, all different. Fewer shots of a seed are the first of more. Where there are few answers, they
      * take turns.
+     *
+     * @throws InputException where there are fewer; there are 64 of every task
      */
     public List<Exercise> support(int shots, long seed) {
         return draw(shots, sample -> !isHeldOut(sample), stream(seed));
     }
 
-    /** Exercises to be judged by, all different. Fewer are the first of more. */
+    /**
+     * Exercises to be judged by, all different. Fewer are the first of more.
+     *
+     * @throws InputException where there are fewer; there are 64 of every task
+     */
     public List<Exercise> heldOut(int count) {
         return draw(count, FewShotTask::isHeldOut, stream(HELD_OUT_STREAM));
     }
 
     private List<Exercise> draw(int count, Predicate<Sample> wanted, SplittableRandom random) {
-        List<Exercise> exercises = new ArrayList<>(count);
+        List<Exercise> exercises = new ArrayList<>();
         Set<String> prompts = new HashSet<>();
+        int misses = 0;
         while (exercises.size() < count) {
+            if (misses == MOST_MISSES) {
+                throw new InputException(name() + " has " + exercises.size() + " different examples of this kind, not "
+                        + count + "; ask for fewer");
+            }
             Sample sample = definition.sample(exercises.size(), random);
             if (wanted.test(sample) && prompts.add(sample.exercise().prompt())) {
                 exercises.add(sample.exercise());
+                misses = 0;
+            } else {
+                misses++;
             }
         }
         return exercises;

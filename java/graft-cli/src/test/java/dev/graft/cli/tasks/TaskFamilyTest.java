@@ -2,8 +2,10 @@ package dev.graft.cli.tasks;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.graft.cli.world.Exercise;
+import dev.graft.common.InputException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -83,6 +85,36 @@ class TaskFamilyTest {
                 .extracting(FewShotTask::name)
                 .allSatisfy(name -> assertThat(name).matches("[a-z]+/[a-z0-9-]+/[0-9]+"));
         assertThat(TaskKind.of(kind.label())).isEqualTo(kind);
+    }
+
+    /** As many as commands ask for that were not told otherwise. */
+    @ParameterizedTest
+    @EnumSource
+    void everyTaskHas64ExercisesOfEitherUse(TaskKind kind) {
+        LongStream.range(0, 60).mapToObj(seed -> FewShotTask.of(kind, seed)).forEach(task -> {
+            assertThat(task.support(64, 0)).as(task.name()).hasSize(64);
+            assertThat(task.heldOut(64)).as(task.name()).hasSize(64);
+        });
+    }
+
+    /** A colour and a day make 91 answers, in eight ways of asking. */
+    @Test
+    void theSmallestTasksHaveNoMoreThanTheyHave() {
+        Set<FewShotTask> small = LongStream.range(0, 2_000)
+                .mapToObj(seed -> FewShotTask.of(TaskKind.SORT, seed))
+                .filter(task -> task.rule().endsWith("in the order day, colour")
+                        || task.rule().endsWith("in the order colour, day"))
+                .collect(Collectors.toSet());
+        assertThat(small).hasSize(8);
+        for (FewShotTask task : small) {
+            assertThat(task.support(64, 0)).hasSize(64);
+            assertThat(task.heldOut(64)).hasSize(64);
+            assertThatThrownBy(() -> task.support(182, 0))
+                    .isInstanceOf(InputException.class)
+                    .hasMessageStartingWith(task.name())
+                    .hasMessageMatching(".* has [0-9]+ different examples of this kind, not 182; ask for fewer");
+            assertThatThrownBy(() -> task.heldOut(182)).isInstanceOf(InputException.class);
+        }
     }
 
     /** No seed of support ever gives what a held-out exercise is about. */
