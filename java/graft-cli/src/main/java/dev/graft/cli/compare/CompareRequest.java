@@ -1,5 +1,8 @@
 package dev.graft.cli.compare;
 
+import dev.graft.cli.tasks.FewShotTask;
+import dev.graft.cli.tasks.TaskFamily;
+import dev.graft.cli.tasks.TaskKind;
 import dev.graft.common.InputException;
 import dev.graft.engine.Precision;
 import java.nio.file.Path;
@@ -51,7 +54,7 @@ public record CompareRequest(
     /** Model and task. */
     public sealed interface Source {
         /** A generated task of the embedded model. */
-        record Generated(String task) implements Source {}
+        record Generated(FewShotTask task) implements Source {}
 
         /** The user's own. */
         record Own(
@@ -60,8 +63,24 @@ public record CompareRequest(
                 Path evalData,
                 @Nullable Path baseData) implements Source {}
 
-        static Source generated(String task) {
-            return new Generated(task);
+        /**
+         * A task of the family.
+         *
+         * @param name a kind, or a kind and a seed: {@code extract/3}; a kind alone means the first that no start is learned from
+         */
+        static Source generated(String name) {
+            int slash = name.indexOf('/');
+            TaskKind kind = TaskKind.of(slash < 0 ? name : name.substring(0, slash));
+            if (slash < 0) {
+                return new Generated(new TaskFamily(List.of(kind)).testTasks(1).getFirst());
+            }
+            String seed = name.substring(slash + 1);
+            try {
+                return new Generated(FewShotTask.of(kind, Long.parseLong(seed)));
+            } catch (NumberFormatException e) {
+                throw new InputException("--task " + name + ": '" + seed
+                        + "' is no number; name a kind and one of its tasks," + " such as " + kind.label() + "/3");
+            }
         }
 
         static Source own(Path model, @Nullable Path data, @Nullable Path evalData, @Nullable Path baseData) {

@@ -6,15 +6,12 @@ import dev.graft.cli.console.Units;
 import dev.graft.cli.run.ModelText;
 import dev.graft.cli.tasks.FewShotTask;
 import dev.graft.cli.tasks.Split;
-import dev.graft.cli.tasks.TaskFamily;
-import dev.graft.cli.tasks.TaskKind;
 import dev.graft.cli.world.EmbeddedBase;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.data.Tokenizer;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
-import dev.graft.io.AtomicFiles;
 import dev.graft.lora.LinearModule;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
@@ -32,8 +29,8 @@ import org.jspecify.annotations.Nullable;
 
 /** A comparison from what was asked for to its result. */
 public final class Comparing {
-    private static final int QUESTIONS = 100;
-    private static final int QUICK_QUESTIONS = 60;
+    private static final int QUESTIONS = 64;
+    private static final int QUICK_QUESTIONS = 48;
     private static final int TIMING_ROUNDS = 41;
     private static final int QUICK_TIMING_ROUNDS = 21;
     private static final int SEQUENCE_LENGTH = 1024;
@@ -60,7 +57,6 @@ public final class Comparing {
 
     /** Measures everything. */
     public CompareResult run() {
-        AtomicFiles.createDirectories(scratch);
         return switch (request.source()) {
             case CompareRequest.Source.Generated generated -> generated(generated);
             case CompareRequest.Source.Own own -> own(own);
@@ -68,7 +64,7 @@ public final class Comparing {
     }
 
     private CompareResult generated(CompareRequest.Source.Generated source) {
-        FewShotTask task = task(source.task());
+        FewShotTask task = source.task();
         Path model = scratch.resolve("base");
         EmbeddedBase.unpack(model);
         try (ModelText text = new ModelText(model)) {
@@ -99,21 +95,6 @@ public final class Comparing {
                 task.kind(),
                 tokenizer,
                 request.metaSteps());
-    }
-
-    private static FewShotTask task(String name) {
-        int slash = name.indexOf('/');
-        TaskKind kind = TaskKind.of(slash < 0 ? name : name.substring(0, slash));
-        if (slash < 0) {
-            return new TaskFamily(List.of(kind)).testTasks(1).getFirst();
-        }
-        String seed = name.substring(slash + 1);
-        try {
-            return FewShotTask.of(kind, Long.parseLong(seed));
-        } catch (NumberFormatException e) {
-            throw new InputException("--task " + name + ": '" + seed
-                    + "' is no number; name a kind and one of its tasks," + " such as " + kind.label() + "/3");
-        }
     }
 
     private CompareResult own(CompareRequest.Source.Own source) {
