@@ -16,11 +16,15 @@ import dev.graft.cli.run.OpenTrainable;
 import dev.graft.cli.run.OutputFolder;
 import dev.graft.cli.tasks.TaskFamily;
 import dev.graft.common.InputException;
+import dev.graft.cpu.CpuEngine;
 import dev.graft.engine.Engine;
+import dev.graft.engine.MemoryKind;
+import dev.graft.engine.MemoryPlan;
 import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
 import dev.graft.meta.Adaptation;
 import dev.graft.meta.Episodes;
+import dev.graft.meta.MetaConfig;
 import dev.graft.meta.MetaTrainer;
 import dev.graft.meta.ModelObjectives;
 import dev.graft.meta.StartComparison;
@@ -93,7 +97,7 @@ final class MetaTrainCommand extends BaseCommand {
         TrainingSize size = TrainingSize.of(tasks.rows(), null, train.train().batchSize());
         try (Engine engine = engineOptions.open()) {
             Precision precision = PretrainedModel.supported(engine, train.precision());
-            checkMemory(train, engine, precision, size);
+            checkMemory(request, engine, precision, size, !tasks.heldOut().isEmpty());
             folder.requireWritable();
             folder.deleteCheckpoints(console());
             try (OpenTrainable open = OpenTrainable.open(train, engine, precision, force);
@@ -129,13 +133,32 @@ final class MetaTrainCommand extends BaseCommand {
         return tasks;
     }
 
-    private void checkMemory(TrainRequest request, Engine engine, Precision precision, TrainingSize size) {
-        try (Checkpoint checkpoint = Checkpoint.open(request.model())) {
+    private void checkMemory(
+            MetaRequest request, Engine engine, Precision precision, TrainingSize size, boolean comparing) {
+        TrainRequest train = request.train();
+        try (Checkpoint checkpoint = Checkpoint.open(train.model())) {
             TrainingPlan plan =
-                    TrainingPlan.of(engine, checkpoint, request.config(), precision, request.method(), size);
-            plan.requireFits(engine, "use a smaller --batch-size, which computes the same, or a smaller --seq-len");
+                    TrainingPlan.ofGradients(engine, checkpoint, train.config(), precision, train.method(), size);
+            TrainingPlan whole = engine.name().equals(CpuEngine.NAME) // other engines have memory of their own
+                    ? plan.plus(hostVectors(request.meta(), plan, comparing))
+                    : plan;
+            console()
+                    .note("memory: " + Units.bytes(whole.allocatedBytes()) + " of "
+                            + Units.bytes(engine.availableBytes()) + " available");
+            whole.requireFits(engine, "use a smaller --batch-size, which computes the same, or a smaller --seq-len");
             plan.reserve(engine);
         }
+    }
+
+    /** What meta-learning holds in the process's own memory beside the model: vectors as long as the gradients. */
+    private static MemoryPlan hostVectors(MetaConfig meta, TrainingPlan plan, boolean comparing) {
+        int plainStart = 1; // kept to the end, and one of those that a comparison needs
+        long vectors =
+                MetaTrainer.hostVectors(meta) + (comparing ? StartComparison.hostVectors(meta.inner()) : plainStart);
+        long bytes = plan.buffers().bytesByKind().getOrDefault(MemoryKind.GRADIENTS, 0L);
+        return new MemoryPlan.Builder()
+                .add(MemoryKind.OPTIMIZER, "vectors of meta-learning", vectors * bytes)
+                .build();
     }
 
     private int learn(

@@ -177,6 +177,17 @@ class MetaTrainTest {
     }
 
     @Test
+    void theVectorsOfALongPathCountAsMemory() {
+        // the path of 10^8 inner steps is as many vectors: no machine has memory for them
+        assertThat(Cli.run(metaTrain("--algorithm maml --inner-steps 100000000"))
+                        .complaint())
+                .contains("this run needs")
+                .contains("GiB are available");
+        assertThat(Cli.run(metaTrain("--meta-steps 1 --held-out 0")).ok().err())
+                .containsPattern("memory: .+ of .+ available");
+    }
+
+    @Test
     void twoRunsEndAlike() {
         JsonNode first = Cli.run(metaTrain("--json")).json();
         JsonNode second = Cli.run(metaTrain("--json --force")).json();

@@ -159,6 +159,28 @@ class PlanAndInspectTest {
     }
 
     @Test
+    void inspectTellsWhatWasTrainedOfAConvertedAdapter() {
+        Path adapter = folder.resolve("adapter");
+        JsonNode trained = Cli.run(
+                        "train --json --steps 1 --rank 3 --init pissa_niter_2 --dora --targets q_proj,v_proj --model",
+                        parity.model(),
+                        "--data",
+                        Cli.data(parity),
+                        "--out",
+                        adapter)
+                .json();
+        JsonNode facts = Cli.run("inspect --json", adapter).json();
+        assertThat(facts.path("rank").asInt()).isEqualTo(6);
+        assertThat(facts.path("trainable_parameters")).isEqualTo(trained.path("trainable_parameters"));
+        // two layers, q_proj [40, 40] and v_proj [20, 40]: A and B of rank 6, and the magnitudes
+        assertThat(facts.path("stored_parameters").asLong()).isEqualTo(2 * (6 * (80 + 60) + 60));
+        assertThat(facts.path("trainable_parameters").asLong()).isEqualTo(2 * (3 * (80 + 60) + 60));
+        assertThat(Cli.run("inspect", adapter).ok().out())
+                .containsPattern("parameters +960,")
+                .containsPattern("parameters stored +1,800");
+    }
+
+    @Test
     void helpAndVersion() {
         assertThat(Cli.run("--help").ok().out())
                 .contains("train")

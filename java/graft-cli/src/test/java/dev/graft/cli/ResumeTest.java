@@ -76,7 +76,7 @@ class ResumeTest {
         assertThat(Cli.bytes(parts.resolve(PeftAdapter.WEIGHTS_FILE)))
                 .isEqualTo(Cli.bytes(whole.resolve(PeftAdapter.WEIGHTS_FILE)));
         assertThat(Cli.run("inspect", parts).ok().out())
-                .contains("rank              6")
+                .containsPattern("rank +6\n")
                 .contains("pissa_niter_2: half of the rank was trained");
     }
 
@@ -119,6 +119,36 @@ class ResumeTest {
                 .contains("number of adapted layers 14, now it is 12");
         assertThat(Cli.run(train("--steps 2 --resume --weight-decay 1", out)).complaint())
                 .contains("weightDecay 0.0, now it is 1.0");
+    }
+
+    @Test
+    void resumeNamesTheOtherMethod() {
+        Path lora = folder.resolve("lora");
+        Cli.run(train("--steps 2 --save-every 1", lora)).ok();
+        Path full = folder.resolve("full");
+        Cli.run(method("--method full --steps 2 --save-every 1", full)).ok();
+        Path modules = folder.resolve("modules");
+        Cli.run(method("--method adapter --steps 2 --save-every 1", modules)).ok();
+        assertThat(Cli.run(method("--method full --steps 2 --resume", lora)).complaint())
+                .contains("was a run with --method lora, this is one with full");
+        assertThat(Cli.run(method("--method adapter --steps 2 --resume", lora)).complaint())
+                .contains("was a run with --method lora, this is one with adapter");
+        assertThat(Cli.run(train("--steps 2 --resume", full)).complaint())
+                .contains("was a run with --method full, this is one with lora");
+        assertThat(Cli.run(train("--steps 2 --resume", modules)).complaint())
+                .contains("was a run with --method adapter, this is one with lora");
+    }
+
+    private Object[] method(String flags, Path out) {
+        return new Object[] {"train", flags, "--model", parity.model(), "--data", Cli.data(parity), "--out", out};
+    }
+
+    @Test
+    void doraIsNamedAlsoWhereTheStartTookOverAPartOfTheBase() {
+        Path out = folder.resolve("run");
+        String flags = "--init pissa_niter_2 --steps 2 --save-every 1";
+        Cli.run(train(flags + " --dora", out)).ok();
+        assertThat(Cli.run(train(flags + " --resume", out)).complaint()).contains("had --dora true, now it is false");
     }
 
     @Test

@@ -5,8 +5,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * How A and B start. Training starts exactly at the pre-trained model in any case: either B is zero, or A and B take over a part
- * of W0, which then is frozen without that part, {@code W0 - s B₀ A₀}.
+ * How A and B start. Either B is zero, and training starts exactly at the pre-trained model; or A and B take over a part of W0,
+ * which then is frozen without that part, {@code W0 - s B₀ A₀}. That is the pre-trained model again, up to rounding: in bf16 the
+ * difference and the factors are each rounded, so that the first loss is not quite the model's.
  */
 public sealed interface AdapterInit {
     /** A ~ N(0, 1/r²), B = 0; PEFT's {@code init_lora_weights="gaussian"}. */

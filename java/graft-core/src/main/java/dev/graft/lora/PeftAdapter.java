@@ -169,6 +169,14 @@ public record PeftAdapter(
                 .toList();
     }
 
+    /** Numbers of all A and B together. */
+    public long lowRankCount() {
+        return weights.entrySet().stream()
+                .filter(entry -> entry.getKey().endsWith(A) || entry.getKey().endsWith(B))
+                .mapToLong(entry -> entry.getValue().length)
+                .sum();
+    }
+
     private void complain(String what, Set<String> wanted, Set<String> present) {
         List<String> lacking =
                 wanted.stream().filter(name -> !present.contains(name)).toList();

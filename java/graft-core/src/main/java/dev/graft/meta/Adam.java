@@ -7,6 +7,9 @@ import java.util.Arrays;
  * {@code θ ← θ - lr / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε)}.
  */
 final class Adam {
+    /** Vectors that it holds: the two moments. */
+    static final int VECTORS = 2;
+
     private static final double BETA1 = 0.9;
     private static final double BETA2 = 0.999;
     private static final double EPSILON = 1e-8;

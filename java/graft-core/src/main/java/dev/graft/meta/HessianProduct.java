@@ -12,6 +12,8 @@ package dev.graft.meta;
  */
 final class HessianProduct {
     static final double EPSILON = 0x1p-9;
+    /** Vectors that it holds: a shifted θ and two gradients. */
+    static final int VECTORS = 3;
 
     private final float[] shifted;
     private final float[] forward;

@@ -16,6 +16,11 @@ final class Learner {
         this.adam = loop.rule() == InnerRule.ADAM ? new Adam(size) : null;
     }
 
+    /** Vectors that a learner by {@code rule} holds: θ', its gradient, Adam's moments. */
+    static int vectors(InnerRule rule) {
+        return 2 + (rule == InnerRule.ADAM ? Adam.VECTORS : 0);
+    }
+
     /** θ' = θ; nothing remains of the task before. */
     void start(float[] theta) {
         Vectors.copy(theta, values);

@@ -42,6 +42,12 @@ public final class MetaGradient {
         this.projected = new float[secondOrder ? size : 0];
     }
 
+    /** Vectors that it holds: the learner's, v, and for second-order terms the path, the projected v and the products'. */
+    static long vectors(MetaAlgorithm algorithm, InnerLoop loop) {
+        long secondOrder = algorithm == MetaAlgorithm.MAML ? loop.steps() + 1L + HessianProduct.VECTORS : 0;
+        return Learner.vectors(loop.rule()) + 1 + secondOrder;
+    }
+
     /**
      * What a task met.
      *

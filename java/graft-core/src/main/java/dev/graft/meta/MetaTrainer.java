@@ -53,6 +53,17 @@ public final class MetaTrainer {
         this.adam = config.outer() == OuterRule.ADAM ? new Adam(theta.length) : null;
     }
 
+    /**
+     * How many float32 vectors of the length of θ a run holds on the host: θ, the direction, Adam's moments, those of the
+     * meta-gradient, and the gradient that comes from the engine.
+     */
+    public static long hostVectors(MetaConfig config) {
+        return 2
+                + (config.outer() == OuterRule.ADAM ? Adam.VECTORS : 0)
+                + MetaGradient.vectors(config.algorithm(), config.inner())
+                + 1;
+    }
+
     /** A copy of θ as it is now. */
     public float[] values() {
         return theta.clone();

@@ -40,10 +40,16 @@ public final class ModelObjectives implements AutoCloseable {
         this.parameters = model.parameters();
         this.batchSize = batchSize;
         this.workspace = new Workspace(engine);
-        this.pass = new DecoderPass(
-                engine,
-                model.decoder(),
-                DecoderBuffers.of(workspace, model, size.maxRows(), size.maxPositions(), DecoderBuffers.Use.TRAINING));
+        try {
+            this.pass = new DecoderPass(
+                    engine,
+                    model.decoder(),
+                    DecoderBuffers.of(
+                            workspace, model, size.maxRows(), size.maxPositions(), DecoderBuffers.Use.TRAINING));
+        } catch (RuntimeException | Error e) {
+            workspace.close();
+            throw e;
+        }
     }
 
     /** Length of the vector: the parameters and the gaps between them, which stay zero. */

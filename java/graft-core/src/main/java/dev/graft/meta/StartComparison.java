@@ -30,6 +30,11 @@ public record StartComparison(int innerSteps, Curve learned, Curve plain) {
                 loop.steps(), adaptation.curve(learned, loop, loop.steps()), adaptation.best(plain, rates, plainSteps));
     }
 
+    /** How many float32 vectors {@link #measure} needs on the host: both starts, and those of whoever adapts from them. */
+    public static long hostVectors(InnerLoop loop) {
+        return 2 + Learner.vectors(loop.rule());
+    }
+
     /** Steps that the plain start needs for what the learned one reaches in K; empty where it never got there. */
     public OptionalInt plainStepsToMatch() {
         return plain.stepsToReach(learned.after(innerSteps));

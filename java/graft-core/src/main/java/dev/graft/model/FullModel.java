@@ -51,8 +51,13 @@ public final class FullModel implements Trainable, AutoCloseable {
         this.savedType = savedType;
         this.source = source;
         this.workspace = new Workspace(engine);
-        this.weights = new TrainableWeights(config, workspace, precision);
-        this.decoder = new Decoder(config, weights);
+        try {
+            this.weights = new TrainableWeights(config, workspace, precision);
+            this.decoder = new Decoder(config, weights);
+        } catch (RuntimeException | Error e) {
+            workspace.close();
+            throw e;
+        }
     }
 
     /**
@@ -63,8 +68,7 @@ public final class FullModel implements Trainable, AutoCloseable {
     public static FullModel random(
             DecoderConfig config, Engine engine, Precision precision, DType savedType, long seed) {
         FullModel model = new FullModel(config, engine, precision, savedType, null);
-        model.weights.initialise(engine, seed, INITIAL_STD);
-        return model;
+        return model.filled(() -> model.weights.initialise(engine, seed, INITIAL_STD));
     }
 
     /**
@@ -84,13 +88,18 @@ public final class FullModel implements Trainable, AutoCloseable {
             Source source = new Source(folder, PretrainedModel.fingerprint(checkpoint, config), types);
             Precision used = PretrainedModel.supported(engine, precision);
             FullModel model = new FullModel(config, engine, used, DType.F32, source);
-            try {
-                model.read(checkpoint);
-            } catch (RuntimeException e) {
-                model.close();
-                throw e;
-            }
-            return model;
+            return model.filled(() -> model.read(checkpoint));
+        }
+    }
+
+    /** This model with its first values, or nothing left of it. */
+    private FullModel filled(Runnable fill) {
+        try {
+            fill.run();
+            return this;
+        } catch (RuntimeException | Error e) {
+            close();
+            throw e;
         }
     }
 

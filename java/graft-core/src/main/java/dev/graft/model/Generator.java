@@ -36,10 +36,15 @@ public final class Generator implements AutoCloseable {
     public Generator(LanguageModel model, int maxTokens) {
         this.model = model;
         this.workspace = new Workspace(model.engine());
-        DecoderConfig config = model.decoder().config();
-        this.cache = new KeyValueCache(workspace, config, model.precision(), maxTokens);
-        DecoderBuffers buffers = buffers(workspace, model, maxTokens);
-        this.pass = new DecoderPass(model.engine(), model.decoder(), buffers);
+        try {
+            DecoderConfig config = model.decoder().config();
+            this.cache = new KeyValueCache(workspace, config, model.precision(), maxTokens);
+            DecoderBuffers buffers = buffers(workspace, model, maxTokens);
+            this.pass = new DecoderPass(model.engine(), model.decoder(), buffers);
+        } catch (RuntimeException | Error e) {
+            workspace.close();
+            throw e;
+        }
     }
 
     /** The memory that a generator for {@code maxTokens} takes. */

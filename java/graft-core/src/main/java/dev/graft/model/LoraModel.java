@@ -25,12 +25,16 @@ public final class LoraModel implements Trainable {
     private final Decoder decoder;
     /** New frozen weights of the adapted layers, where the adapter took over a part of the base's. */
     private final @Nullable FrozenWeights residual;
+    /** Of {@link #residual} as it was made: every checkpoint has it, and reading all of these weights takes a while. */
+    private final String residualFingerprint;
 
     /** @param residual the adapted layers' weights without what the adapter took over; null where it took nothing */
     LoraModel(PretrainedModel base, LoraAdapter adapter, @Nullable FrozenWeights residual) {
         this.base = base;
         this.adapter = adapter;
         this.residual = residual;
+        this.residualFingerprint =
+                residual == null ? "none" : HexFormat.of().toHexDigits(residual.residentFingerprint());
         this.decoder = residual == null && adapter.savedWeights().isEmpty()
                 ? base.decoder()
                 : new Decoder(base.config(), new AdaptedWeights(base.weights(), residual, adapter));
@@ -88,6 +92,7 @@ public final class LoraModel implements Trainable {
     public SortedMap<String, String> identity() {
         LoraConfig config = adapter.config();
         SortedMap<String, String> identity = new TreeMap<>();
+        identity.put("method", "lora");
         identity.put("base model's fingerprint", HexFormat.of().toHexDigits(base.fingerprint()));
         identity.put("precision", precision().toString());
         identity.put("rank", String.valueOf(config.rank()));
@@ -101,13 +106,9 @@ public final class LoraModel implements Trainable {
         identity.put("modules_to_save", config.modulesToSave().names().toString());
         identity.put(
                 "ensure_weight_tying", String.valueOf(config.modulesToSave().keepTies()));
-        if (config.useDora()) {
-            identity.put("dora", "true");
-        }
+        identity.put("dora", String.valueOf(config.useDora()));
         identity.put("init", config.init().toString());
-        identity.put(
-                "fingerprint of the changed base",
-                residual == null ? "none" : HexFormat.of().toHexDigits(residual.residentFingerprint()));
+        identity.put("fingerprint of the changed base", residualFingerprint);
         return identity;
     }
 

@@ -22,6 +22,7 @@ import dev.graft.tensor.HostFloats;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -81,8 +82,8 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
             FrozenWeights.check(checkpoint, config, folder.toString());
             Precision used = supported(engine, precision);
             FrozenWeights weights = new FrozenWeights(engine, checkpoint, config, used);
-            return new PretrainedModel(folder, engine, used, checkpoint, weights, config);
-        } catch (RuntimeException e) {
+            return over(weights, () -> new PretrainedModel(folder, engine, used, checkpoint, weights, config));
+        } catch (RuntimeException | Error e) {
             checkpoint.close();
             throw e;
         }
@@ -92,7 +93,17 @@ public final class PretrainedModel implements LanguageModel, AutoCloseable {
     public static PretrainedModel random(DecoderConfig config, Engine engine, Precision precision, long seed) {
         Precision used = supported(engine, precision);
         FrozenWeights weights = FrozenWeights.random(engine, config, used, seed);
-        return new PretrainedModel(Path.of("random"), engine, used, null, weights, config);
+        return over(weights, () -> new PretrainedModel(Path.of("random"), engine, used, null, weights, config));
+    }
+
+    /** A model over {@code weights}, which are freed where there is none. */
+    private static PretrainedModel over(FrozenWeights weights, Supplier<PretrainedModel> model) {
+        try {
+            return model.get();
+        } catch (RuntimeException | Error e) {
+            weights.close();
+            throw e;
+        }
     }
 
     /** {@code wanted}, or float32 with a warning where the engine cannot. */

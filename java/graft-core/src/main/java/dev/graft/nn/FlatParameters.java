@@ -54,7 +54,7 @@ public final class FlatParameters {
             end = offset + (long) rows * cols;
             if (end > Integer.MAX_VALUE - ALIGNMENT) {
                 throw new InputException("more than 2^31 trainable numbers at " + name
-                        + "; train fewer modules (--targets) or a smaller --rank");
+                        + "; train fewer modules, a smaller --rank, or --method lora instead of full");
             }
             Slot slot = new Slot(name, rows, cols, (int) offset, fast);
             slots.add(slot);

@@ -55,25 +55,33 @@ public final class JointTrainer implements AutoCloseable {
         LoraModel first = members.getFirst().model();
         this.engine = first.engine();
         this.workspace = new Workspace(engine);
-        for (Member member : members) {
-            orders.add(new BatchOrder(data.size(), member.config()));
-            optimizers.add(new Optimizer(
-                    member.model().parameters(), workspace, member.config().loraPlusRatio()));
-            engine.zero(member.model().parameters().gradients());
+        try {
+            for (Member member : members) {
+                orders.add(new BatchOrder(data.size(), member.config()));
+                optimizers.add(new Optimizer(
+                        member.model().parameters(), workspace, member.config().loraPlusRatio()));
+                engine.zero(member.model().parameters().gradients());
+            }
+            TrainingSize size =
+                    TrainingSize.of(data, null, members.getFirst().config().batchSize());
+            this.pass = new DecoderPass(
+                    engine,
+                    first.decoder(),
+                    new DecoderBuffers(
+                            workspace,
+                            first.decoder().config(),
+                            first.precision(),
+                            members.stream()
+                                    .map(member -> member.model().adapter())
+                                    .toList(),
+                            Math.multiplyExact(size.maxRows(), members.size()),
+                            size.maxPositions(),
+                            DecoderBuffers.Use.training(
+                                    members.getFirst().config().gradientCheckpointing())));
+        } catch (RuntimeException | Error e) {
+            workspace.close();
+            throw e;
         }
-        TrainingSize size =
-                TrainingSize.of(data, null, members.getFirst().config().batchSize());
-        this.pass = new DecoderPass(
-                engine,
-                first.decoder(),
-                new DecoderBuffers(
-                        workspace,
-                        first.decoder().config(),
-                        first.precision(),
-                        members.stream().map(member -> member.model().adapter()).toList(),
-                        Math.multiplyExact(size.maxRows(), members.size()),
-                        size.maxPositions(),
-                        DecoderBuffers.Use.training(members.getFirst().config().gradientCheckpointing())));
     }
 
     private static void requireAlike(List<Member> members) {

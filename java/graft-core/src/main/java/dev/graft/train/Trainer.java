@@ -61,19 +61,24 @@ public final class Trainer implements AutoCloseable {
         this.order = new BatchOrder(data.size(), config);
         this.dataFingerprint = TrainerState.fingerprint(data);
         this.workspace = new Workspace(model.engine());
-        TrainingSize size = TrainingSize.of(data, evalData, config.batchSize());
-        this.optimizer = new Optimizer(model.parameters(), workspace, config.loraPlusRatio());
-        this.pass = new DecoderPass(
-                model.engine(),
-                model.decoder(),
-                DecoderBuffers.of(
-                        workspace,
-                        model,
-                        size.maxRows(),
-                        size.maxPositions(),
-                        DecoderBuffers.Use.training(config.gradientCheckpointing())));
-        this.evaluator = evalData == null ? null : new Evaluator(model, evalData, config.batchSize(), pass);
-        model.engine().zero(model.parameters().gradients());
+        try {
+            TrainingSize size = TrainingSize.of(data, evalData, config.batchSize());
+            this.optimizer = new Optimizer(model.parameters(), workspace, config.loraPlusRatio());
+            this.pass = new DecoderPass(
+                    model.engine(),
+                    model.decoder(),
+                    DecoderBuffers.of(
+                            workspace,
+                            model,
+                            size.maxRows(),
+                            size.maxPositions(),
+                            DecoderBuffers.Use.training(config.gradientCheckpointing())));
+            this.evaluator = evalData == null ? null : new Evaluator(model, evalData, config.batchSize(), pass);
+            model.engine().zero(model.parameters().gradients());
+        } catch (RuntimeException | Error e) {
+            workspace.close();
+            throw e;
+        }
     }
 
     /** Steps of the whole run. */

@@ -10,13 +10,9 @@ import dev.graft.io.Json;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
 import dev.graft.model.Trainable;
-import dev.graft.tensor.DType;
-import dev.graft.tensor.HostFloats;
 import dev.graft.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -26,6 +22,8 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.slf4j.LoggerFactory;
 
@@ -41,6 +39,9 @@ record TrainerState(int step, double elapsedSeconds) {
     private static final String FOLDER = "checkpoint-";
     private static final String JSON_FILE = "trainer_state.json";
     private static final String TENSOR_FILE = "trainer_state.safetensors";
+    /** What every model's identity tells: {@code lora}, {@code adapter} or {@code full}. */
+    private static final String METHOD = "method";
+
     private static final List<String> FREE_TO_CHANGE = List.of("evalEvery", "saveEvery", "gradientCheckpointing");
 
     /** The newest whole checkpoint under {@code out}. */
@@ -95,59 +96,66 @@ record TrainerState(int step, double elapsedSeconds) {
             Path folder, Trainable model, Optimizer optimizer, TrainConfig config, long dataFingerprint) {
         Path file = folder.resolve(JSON_FILE);
         ObjectNode json = Json.readObject(file);
+        JsonNode identity = Json.mapper().valueToTree(model.identity());
+        String method = text(identity, METHOD);
+        checkMethod(file, text(json.path("model"), METHOD), method);
         checkSame(file, json.path("config"), Json.mapper().valueToTree(config));
-        checkSame(file, json.path("model"), Json.mapper().valueToTree(model.identity()));
+        checkSame(file, json.path("model"), identity);
         if (json.path("data_fingerprint").asLong() != dataFingerprint) {
             throw new InputException(
                     file + ": this run was trained on other data or another --seq-len; resume with the same "
-                            + "--data, or start anew from it with --init-adapter " + folder);
+                            + "--data, or start anew from it with "
+                            + (method.equals("full") ? "--model " : "--init-adapter ") + folder);
         }
         Engine engine = model.engine();
         try (SafetensorsFile tensors = SafetensorsFile.open(folder.resolve(TENSOR_FILE))) {
-            restore(engine, tensors, "values", model.parameters().values());
-            restore(engine, tensors, "moment1", optimizer.moment1());
-            restore(engine, tensors, "moment2", optimizer.moment2());
+            tensors(model, optimizer).forEach((name, tensor) -> TensorBlocks.restore(engine, tensors, name, tensor));
         }
         model.parameters().refresh(engine);
         return new TrainerState(
                 json.path("step").asInt(), json.path("elapsed_s").asDouble());
     }
 
-    private static void checkSame(Path file, JsonNode saved, JsonNode wanted) {
-        wanted.properties().forEach(entry -> {
-            JsonNode before = saved.path(entry.getKey());
-            if (!FREE_TO_CHANGE.contains(entry.getKey())
-                    && !before.asText().equals(entry.getValue().asText())) {
-                throw new InputException(file + ": the run to resume had " + entry.getKey() + " " + before.asText()
-                        + ", now it is " + entry.getValue().asText() + "; resume with the same flags");
-            }
-        });
+    /** First of all: runs by different methods differ in most of what else is compared. */
+    private static void checkMethod(Path file, String before, String wanted) {
+        if (!before.equals(wanted)) {
+            throw new InputException(file + ": the run to resume was a run with --method " + before
+                    + ", this is one with " + wanted + "; resume with the same flags, or train anew with --force");
+        }
     }
 
-    private static void restore(Engine engine, SafetensorsFile tensors, String name, Tensor target) {
-        if (tensors.info(name).elements() != target.cols()) {
-            throw new InputException(tensors.path() + ": " + name + " has "
-                    + tensors.info(name).elements() + " numbers, this run trains " + target.cols()
-                    + "; resume with the same model, --rank and --targets");
+    /** Holds every entry that either side has to the other's. */
+    private static void checkSame(Path file, JsonNode saved, JsonNode wanted) {
+        SortedSet<String> names = new TreeSet<>();
+        saved.fieldNames().forEachRemaining(names::add);
+        wanted.fieldNames().forEachRemaining(names::add);
+        names.removeAll(FREE_TO_CHANGE);
+        for (String name : names) {
+            String before = text(saved, name);
+            String now = text(wanted, name);
+            if (!before.equals(now)) {
+                throw new InputException(file + ": the run to resume had " + name + " " + before + ", now it is " + now
+                        + "; resume with the same flags");
+            }
         }
-        engine.upload(HostFloats.read(tensors.data(name), DType.F32, 0, target.cols()), target);
+    }
+
+    private static String text(JsonNode object, String name) {
+        JsonNode value = object.path(name);
+        return value.isMissingNode() ? "none" : value.asText();
     }
 
     private static void writeTensors(Path file, Trainable model, Optimizer optimizer) {
-        Engine engine = model.engine();
-        try (Arena arena = Arena.ofConfined()) {
-            List<SafetensorsWriter.Entry> entries = new ArrayList<>();
-            entries.add(entry(engine, arena, "values", model.parameters().values()));
-            entries.add(entry(engine, arena, "moment1", optimizer.moment1()));
-            entries.add(entry(engine, arena, "moment2", optimizer.moment2()));
-            SafetensorsWriter.write(file, Map.of("format", "pt"), entries);
-        }
+        List<SafetensorsWriter.Entry> entries = new ArrayList<>();
+        tensors(model, optimizer)
+                .forEach((name, tensor) -> entries.add(TensorBlocks.entry(model.engine(), name, tensor)));
+        SafetensorsWriter.write(file, Map.of("format", "pt"), entries);
     }
 
-    private static SafetensorsWriter.Entry entry(Engine engine, Arena arena, String name, Tensor tensor) {
-        MemorySegment bytes = arena.allocate(tensor.byteSize(), 8);
-        HostFloats.write(engine.download(tensor), bytes, DType.F32, 0);
-        return SafetensorsWriter.Entry.of(name, DType.F32, List.of((long) tensor.cols()), bytes);
+    /** What a step changes, by the names that it has in the file. */
+    private static Map<String, Tensor> tensors(Trainable model, Optimizer optimizer) {
+        return Map.of(
+                "values", model.parameters().values(), "moment1", optimizer.moment1(), "moment2", optimizer.moment2());
     }
 
     private static void deleteFolder(Path folder) throws IOException {

@@ -67,7 +67,31 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
             Precision precision,
             Method method,
             TrainingSize size) {
+        return new TrainingPlan(frozen, buffers(layout, config, precision, method, size, true));
+    }
+
+    /** As {@link #of}, for who only takes losses and gradients and has no {@link Optimizer}. */
+    public static TrainingPlan ofGradients(
+            Engine engine,
+            TensorStore checkpoint,
+            DecoderConfig config,
+            Precision precision,
+            Method method,
+            TrainingSize size) {
+        return new TrainingPlan(
+                frozen(engine, checkpoint, config, precision, method),
+                buffers(engine.bufferLayout(), config, precision, method, size, false));
+    }
+
+    private static MemoryPlan buffers(
+            BufferLayout layout,
+            DecoderConfig config,
+            Precision precision,
+            Method method,
+            TrainingSize size,
+            boolean optimized) {
         PlanningAllocator plan = new PlanningAllocator(layout);
+        List<FlatParameters> trained = new ArrayList<>();
         List<LoraAdapter> adapters = new ArrayList<>();
         BottleneckConfig bottlenecks = null;
         int batches = 1;
@@ -81,13 +105,15 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
             }
             case Method.Adapter modules -> {
                 bottlenecks = modules.config();
-                optimized(
-                        BottleneckAdapter.create(
-                                        bottlenecks, config.hiddenSize(), config.layers(), plan, precision, true)
-                                .parameters(),
-                        plan);
+                trained.add(BottleneckAdapter.create(
+                                bottlenecks, config.hiddenSize(), config.layers(), plan, precision, true)
+                        .parameters());
             }
-            case Method.Full full -> optimized(FullModel.parameters(config, plan, precision), plan);
+            case Method.Full full -> trained.add(FullModel.parameters(config, plan, precision));
+        }
+        adapters.forEach(adapter -> trained.add(adapter.parameters()));
+        if (optimized) {
+            trained.forEach(parameters -> new Optimizer(parameters, plan));
         }
         new DecoderBuffers(
                 plan,
@@ -103,18 +129,16 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
                 : new MemoryPlan.Builder()
                         .add(MemoryKind.WORKSPACE, "engine's own", layout.engineBytes())
                         .build();
-        return new TrainingPlan(frozen, plan.plan().plus(own));
+        return plan.plan().plus(own);
     }
 
     private static LoraAdapter adapter(Method.Lora lora, DecoderConfig config, Allocator plan, Precision precision) {
-        LoraAdapter adapter = LoraAdapter.create(
-                lora.config(), lora.matches(), Decoder.savableWeights(config), plan, precision, true);
-        optimized(adapter.parameters(), plan);
-        return adapter;
+        return LoraAdapter.create(lora.config(), lora.matches(), Decoder.savableWeights(config), plan, precision, true);
     }
 
-    private static void optimized(FlatParameters parameters, Allocator plan) {
-        new Optimizer(parameters, plan);
+    /** This plan and other memory beside it. */
+    public TrainingPlan plus(MemoryPlan more) {
+        return new TrainingPlan(frozen, buffers.plus(more));
     }
 
     /** All buffers together. */

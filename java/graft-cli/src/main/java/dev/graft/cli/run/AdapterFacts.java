@@ -60,11 +60,20 @@ public record AdapterFacts(
         }
     }
 
-    private long trainable() {
-        long stored = adapter.weights().values().stream()
+    private long stored() {
+        return adapter.weights().values().stream()
                 .mapToLong(values -> values.length)
                 .sum();
-        return stored - storedTwice();
+    }
+
+    /** Numbers that were trained. */
+    private long trainable() {
+        return stored() - storedTwice() - givenBack();
+    }
+
+    /** Numbers of A₀ and B₀ beside A and B, where the adapter was converted: half of the rank. */
+    private long givenBack() {
+        return adapter.convertedFrom() == null ? 0 : adapter.lowRankCount() / 2;
     }
 
     /** Numbers of weights that are tied to others: the file has them under both names. */
@@ -113,6 +122,9 @@ public record AdapterFacts(
             table.row("trained whole", saved(config.modulesToSave()));
         }
         table.row("parameters", Units.count(trainable()) + share());
+        if (adapter.convertedFrom() != null) {
+            table.row("parameters stored", Units.count(stored()));
+        }
         table.row("size", Units.bytes(bytes));
         table.row("base model", Objects.requireNonNullElse(adapter.base().model(), "not named"));
         table.row("base fingerprint", Objects.requireNonNullElse(adapter.base().hexFingerprint(), "none"));
@@ -170,6 +182,7 @@ public record AdapterFacts(
         json.put("adapted_layers", layers());
         json.set("layers_by_name", Json.mapper().valueToTree(suffixes()));
         json.put("trainable_parameters", trainable());
+        json.put("stored_parameters", stored());
         json.put(
                 "trainable_share",
                 base == null ? null : (Double) ((double) trainable() / (PlanReport.parameters(base) + trainable())));

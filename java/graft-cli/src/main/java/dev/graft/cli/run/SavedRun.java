@@ -1,9 +1,12 @@
 package dev.graft.cli.run;
 
+import dev.graft.bottleneck.BottleneckFile;
 import dev.graft.common.InputException;
+import dev.graft.io.Checkpoint;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.PeftAdapter;
 import dev.graft.model.LoraModel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -17,10 +20,13 @@ public record SavedRun(Path checkpoint) {
      * @throws InputException naming the flag that differs
      */
     public void requireSame(LoraModel model, boolean force) {
+        requireLora();
         PeftAdapter saved = PeftAdapter.read(checkpoint);
         OpenModel.requireBase(checkpoint, saved.base(), model.base(), force);
         requireEqual(
                 "--init", start(saved.convertedFrom()), start(model.adapter().convertedFrom()));
+        requireEqual(
+                "--dora", saved.config().useDora(), model.adapter().config().useDora());
         if (saved.convertedFrom() == null) {
             // what was converted has other numbers than its run's flags had; the trainer compares those
             requireSame(saved.config(), model.adapter().config());
@@ -39,12 +45,27 @@ public record SavedRun(Path checkpoint) {
         }
     }
 
+    /** Before anything is read: the files of other methods are no adapter. */
+    private void requireLora() {
+        String method = method();
+        if (!method.equals("lora")) {
+            throw new InputException(checkpoint + ": the run to resume was a run with --method " + method
+                    + ", this is one with lora; resume with the same flags, or train anew with --force");
+        }
+    }
+
+    private String method() {
+        if (Files.exists(checkpoint.resolve(Checkpoint.SINGLE_FILE))) {
+            return "full";
+        }
+        return BottleneckFile.isAt(checkpoint) ? "adapter" : "lora";
+    }
+
     private void requireSame(LoraConfig before, LoraConfig wanted) {
         requireEqual("--rank", before.rank(), wanted.rank());
         requireEqual("--alpha", before.alpha(), wanted.alpha());
         requireEqual("--dropout", before.dropout(), wanted.dropout());
         requireEqual("--rslora", before.rsLora(), wanted.rsLora());
-        requireEqual("--dora", before.useDora(), wanted.useDora());
         requireEqual("--rank-pattern", before.rankPattern(), wanted.rankPattern());
         requireEqual("--alpha-pattern", before.alphaPattern(), wanted.alphaPattern());
         requireEqual(
