@@ -94,8 +94,8 @@ public record CompareResult(
         }
         List<String> lines = new ArrayList<>(table.lines());
         lines.add("");
-        claims.forEach(claim -> lines.add(
-                String.format("%-14s %s: %s", claim.verdict().words(), claim.text(), claim.figure())));
+        claims.forEach(claim ->
+                lines.add(String.format("%-14s %s: %s", claim.verdict().words(), claim.text(), claim.figure())));
         return lines;
     }
 

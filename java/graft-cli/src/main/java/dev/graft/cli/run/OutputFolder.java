@@ -14,7 +14,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -162,7 +161,7 @@ public record OutputFolder(Path path, Kind kind) {
     public void deleteCheckpoints(Console console) {
         int deleted = 0;
         for (Optional<Path> next = newestCheckpoint(); next.isPresent(); next = newestCheckpoint()) {
-            deleteTree(next.get());
+            AtomicFiles.deleteTree(next.get());
             deleted++;
         }
         if (deleted > 0) {
@@ -189,16 +188,6 @@ public record OutputFolder(Path path, Kind kind) {
             written.add(Checkpoint.INDEX_FILE);
         }
         deleteOtherWeights(written);
-    }
-
-    private static void deleteTree(Path folder) {
-        List<Path> files;
-        try (Stream<Path> walk = Files.walk(folder)) {
-            files = walk.sorted(Comparator.reverseOrder()).toList();
-        } catch (IOException e) {
-            throw new InputException(folder + ": cannot be read (" + e.getMessage() + ")", e);
-        }
-        files.forEach(OutputFolder::delete);
     }
 
     private static void delete(Path file) {
