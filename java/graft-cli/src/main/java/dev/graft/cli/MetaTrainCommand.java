@@ -24,6 +24,7 @@ import dev.graft.engine.Precision;
 import dev.graft.io.Checkpoint;
 import dev.graft.meta.Adaptation;
 import dev.graft.meta.Episodes;
+import dev.graft.meta.MetaAlgorithm;
 import dev.graft.meta.MetaConfig;
 import dev.graft.meta.MetaTrainer;
 import dev.graft.meta.ModelObjectives;
@@ -145,7 +146,10 @@ final class MetaTrainCommand extends BaseCommand {
             console()
                     .note("memory: " + Units.bytes(whole.allocatedBytes()) + " of "
                             + Units.bytes(engine.availableBytes()) + " available");
-            whole.requireFits(engine, "use a smaller --batch-size, which computes the same, or a smaller --seq-len");
+            whole.requireFits(
+                    engine,
+                    "use a smaller --batch-size, which computes the same, or a smaller --seq-len"
+                            + (request.meta().algorithm() == MetaAlgorithm.MAML ? ", or fewer --inner-steps" : ""));
             plan.reserve(engine);
         }
     }

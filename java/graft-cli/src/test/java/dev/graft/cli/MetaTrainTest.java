@@ -182,7 +182,8 @@ class MetaTrainTest {
         assertThat(Cli.run(metaTrain("--algorithm maml --inner-steps 100000000"))
                         .complaint())
                 .contains("this run needs")
-                .contains("GiB are available");
+                .contains("GiB are available")
+                .contains("fewer --inner-steps");
         assertThat(Cli.run(metaTrain("--meta-steps 1 --held-out 0")).ok().err())
                 .containsPattern("memory: .+ of .+ available");
     }
