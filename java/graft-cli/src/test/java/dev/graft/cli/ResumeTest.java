@@ -122,13 +122,16 @@ class ResumeTest {
     }
 
     @Test
-    void resumeNamesTheOtherMethod() {
+    void resumeNamesTheOtherMethod() throws IOException {
         Path lora = folder.resolve("lora");
         Cli.run(train("--steps 2 --save-every 1", lora)).ok();
         Path full = folder.resolve("full");
         Cli.run(method("--method full --steps 2 --save-every 1", full)).ok();
         Path modules = folder.resolve("modules");
         Cli.run(method("--method adapter --steps 2 --save-every 1", modules)).ok();
+        for (Path interrupted : List.of(lora, full, modules)) {
+            deleteFiles(interrupted); // as after a crash: checkpoints, and nothing beside them
+        }
         assertThat(Cli.run(method("--method full --steps 2 --resume", lora)).complaint())
                 .contains("was a run with --method lora, this is one with full");
         assertThat(Cli.run(method("--method adapter --steps 2 --resume", lora)).complaint())
@@ -137,6 +140,14 @@ class ResumeTest {
                 .contains("was a run with --method full, this is one with lora");
         assertThat(Cli.run(train("--steps 2 --resume", modules)).complaint())
                 .contains("was a run with --method adapter, this is one with lora");
+    }
+
+    private static void deleteFiles(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                Files.delete(file);
+            }
+        }
     }
 
     private Object[] method(String flags, Path out) {
