@@ -179,7 +179,7 @@ final class CompareCommand extends BaseCommand {
 
     /** The command as typed. */
     private String typed() {
-        StringBuilder typed = new StringBuilder("graft compare");
+        StringBuilder typed = new StringBuilder("graft");
         for (String argument :
                 Objects.requireNonNull(spec).commandLine().getParseResult().originalArgs()) {
             typed.append(' ').append(argument.matches("\\S+") ? argument : "'" + argument + "'");

@@ -21,7 +21,7 @@ import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** The plots of a comparison, as PNGs. A method has the same colour in all. */
+/** The plots of a comparison, as PNGs. */
 final class ComparePlots {
     private static final int WIDTH = 860;
     private static final int HEIGHT = 440;
@@ -78,7 +78,8 @@ final class ComparePlots {
                         chart,
                         method,
                         rows.stream().map(row -> 100 * row.trainableShare()).toList(),
-                        rows));
+                        rows,
+                        colours.get(method)));
         return chart;
     }
 
@@ -89,18 +90,25 @@ final class ComparePlots {
                 .filter(row -> row.shots() > 0)
                 .forEach(row -> byLabel.computeIfAbsent(row.label(), label -> new ArrayList<>())
                         .add(row));
-        byLabel.forEach((label, rows) -> series(
-                chart, label, rows.stream().map(row -> (double) row.shots()).toList(), rows));
+        int next = 0; // ranks of one method are to be told apart here
+        for (var entry : byLabel.entrySet()) {
+            List<CompareRow> rows = entry.getValue();
+            series(
+                    chart,
+                    entry.getKey(),
+                    rows.stream().map(row -> (double) row.shots()).toList(),
+                    rows,
+                    COLOURS.get(next++ % COLOURS.size()));
+        }
         return chart;
     }
 
-    private void series(XYChart chart, String name, List<Double> x, List<CompareRow> rows) {
+    private void series(XYChart chart, String name, List<Double> x, List<CompareRow> rows, Color colour) {
         double[] errors = rows.stream()
                 .mapToDouble(row -> zeroIfUnknown((result.hasScores() ? row.score() : row.loss()).std()))
                 .toArray();
         double[] xs = x.stream().mapToDouble(Double::doubleValue).toArray();
         double[] ys = rows.stream().mapToDouble(this::quality).toArray();
-        Color colour = colours.get(rows.getFirst().method());
         chart.addSeries(name, xs, ys, errors)
                 .setMarker(SeriesMarkers.CIRCLE)
                 .setMarkerColor(colour)

@@ -33,7 +33,7 @@ final class CompareReport {
             th { font-weight: 600; vertical-align: bottom; }
             th:first-child, td:first-child { text-align: left; }
             ul.claims { list-style: none; padding: 0; margin: 0; }
-            ul.claims li { display: grid; grid-template-columns: 7.5rem 1fr; gap: .75rem; padding: .5rem 0;
+            ul.claims li { display: grid; grid-template-columns: 9rem 1fr; gap: .75rem; padding: .5rem 0;
               border-bottom: 1px solid var(--line); }
             .holds { color: var(--good); font-weight: 600; }
             .fails { color: var(--bad); font-weight: 600; }

@@ -32,7 +32,7 @@ public final class Comparing {
     private static final int QUESTIONS = 64;
     private static final int QUICK_QUESTIONS = 48;
     private static final int TIMING_ROUNDS = 41;
-    private static final int QUICK_TIMING_ROUNDS = 21;
+    private static final int QUICK_TIMING_ROUNDS = 15;
     private static final int SEQUENCE_LENGTH = 1024;
     private static final int PLAIN_STEPS = 40;
     private static final int QUICK_PLAIN_STEPS = 20;
