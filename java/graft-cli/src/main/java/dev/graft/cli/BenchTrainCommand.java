@@ -7,6 +7,7 @@ import dev.graft.cli.console.Units;
 import dev.graft.cli.options.EngineOptions;
 import dev.graft.cli.options.OutputOptions;
 import dev.graft.cli.options.PrecisionOption;
+import dev.graft.cli.run.Median;
 import dev.graft.cli.run.PeakMemory;
 import dev.graft.cli.run.ProfileTable;
 import dev.graft.common.InputException;
@@ -194,13 +195,10 @@ final class BenchTrainCommand extends BaseCommand {
     }
 
     private void report(List<StepMetrics> measured, PretrainedModel base, EngineProfile times) {
-        double tokensPerSecond = median(measured.stream()
-                .mapToDouble(StepMetrics::tokensPerSecond)
-                .sorted()
-                .toArray());
-        double stepMillis = median(measured.stream()
+        double tokensPerSecond = Median.of(
+                measured.stream().mapToDouble(StepMetrics::tokensPerSecond).toArray());
+        double stepMillis = Median.of(measured.stream()
                 .mapToDouble(metrics -> 1e3 * adapters * metrics.tokens() / metrics.tokensPerSecond())
-                .sorted()
                 .toArray());
         OptionalLong peak = PeakMemory.bytes();
         String compute = base.precision().compute().toString().toLowerCase(Locale.ROOT);
@@ -240,10 +238,5 @@ final class BenchTrainCommand extends BaseCommand {
         if (profile) {
             new ProfileTable(times.rows(), steps).lines().forEach(console()::result);
         }
-    }
-
-    private static double median(double[] sorted) {
-        int middle = sorted.length / 2;
-        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }
 }

@@ -11,7 +11,6 @@ import dev.graft.cli.run.OpenModel;
 import dev.graft.common.InputException;
 import dev.graft.data.Dataset;
 import dev.graft.engine.Engine;
-import dev.graft.engine.Workspace;
 import dev.graft.io.Json;
 import dev.graft.model.ConfigReader;
 import dev.graft.train.EvalMetrics;
@@ -66,9 +65,8 @@ final class EvalCommand extends BaseCommand {
         }
         try (Engine engine = engineOptions.open();
                 OpenModel opened = OpenModel.open(
-                        options.model(), options.adapter(), engine, options.precision(), options.isForced());
-                Workspace workspace = new Workspace(engine)) {
-            report(new Evaluator(opened.model(), data.examples(), batchSize, workspace).evaluate());
+                        options.model(), options.adapter(), engine, options.precision(), options.isForced())) {
+            report(Evaluator.evaluate(opened.model(), data.examples(), batchSize));
             return EXIT_OK;
         }
     }

@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /**
  * JSON in and out. Reading is strict: UTF-8, one value, no duplicate keys; a fault is an {@link InputException} that names the
@@ -88,6 +89,11 @@ public final class Json {
      */
     public static String pretty(Object value) {
         return PythonJson.pretty(MAPPER.valueToTree(value));
+    }
+
+    /** A number as JSON has it: null where it is infinite or none, which JSON cannot say. */
+    public static @Nullable Double finite(double value) {
+        return Double.isFinite(value) ? (Double) value : null;
     }
 
     /** Strictly decoded: bytes that are no UTF-8 are an error, not replacement characters. */

@@ -265,13 +265,6 @@ public final class LoraAdapter {
 
     /** Sets everything; {@code weights} has the values of each slot by its name. */
     public void setWeights(Engine engine, Map<String, float[]> weights) {
-        for (FlatParameters.Slot slot : parameters.slots()) {
-            float[] values = weights.get(slot.name());
-            if (values == null || values.length != slot.size()) {
-                throw new IllegalArgumentException("no values, or not " + slot.size() + ", for " + slot.name());
-            }
-            engine.upload(values, parameters.value(slot));
-        }
-        parameters.refresh(engine);
+        parameters.set(engine, weights);
     }
 }

@@ -8,6 +8,7 @@ import dev.graft.model.DecoderPass;
 import dev.graft.model.TokenBatch;
 import dev.graft.model.Trainable;
 import dev.graft.nn.FlatParameters;
+import dev.graft.train.Batches;
 import dev.graft.train.TrainingSize;
 import java.util.ArrayList;
 import java.util.List;
@@ -73,9 +74,7 @@ public final class ModelObjectives implements AutoCloseable {
         List<TokenBatch> batches = new ArrayList<>();
         for (int from = 0; from < rows.size(); from += batchSize) {
             List<Example> part = rows.subList(from, Math.min(rows.size(), from + batchSize));
-            batches.add(TokenBatch.pack(
-                    part.stream().map(Example::inputIds).toList(),
-                    part.stream().map(Example::labels).toList()));
+            batches.add(Batches.pack(part));
         }
         return new RowsObjective(batches);
     }

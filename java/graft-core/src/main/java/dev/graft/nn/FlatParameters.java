@@ -10,6 +10,7 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -118,6 +119,23 @@ public final class FlatParameters {
     /** A parameter as products read it: in the compute dtype. */
     public TensorView compute(Slot slot) {
         return view(computeValues, slot).asReadOnly();
+    }
+
+    /**
+     * Sets all parameters.
+     *
+     * @param byName the values of each slot by its name; what else it holds is not looked at
+     * @throws IllegalArgumentException where a slot has no values, or not as many as it takes
+     */
+    public void set(Engine engine, Map<String, float[]> byName) {
+        for (Slot slot : slots) {
+            float[] numbers = byName.get(slot.name());
+            if (numbers == null || numbers.length != slot.size()) {
+                throw new IllegalArgumentException("no values, or not " + slot.size() + ", for " + slot.name());
+            }
+            engine.upload(numbers, value(slot));
+        }
+        refresh(engine);
     }
 
     /** Rewrites what is derived from the values: the compute-dtype copy. To be called after every change of the values. */

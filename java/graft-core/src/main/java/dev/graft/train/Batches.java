@@ -6,10 +6,11 @@ import java.util.Arrays;
 import java.util.List;
 
 /** Turns rows of a data set into token batches. */
-final class Batches {
+public final class Batches {
     private Batches() {}
 
-    static TokenBatch pack(List<Example> rows) {
+    /** These rows, one after another. */
+    public static TokenBatch pack(List<Example> rows) {
         return TokenBatch.pack(
                 rows.stream().map(Example::inputIds).toList(),
                 rows.stream().map(Example::labels).toList());

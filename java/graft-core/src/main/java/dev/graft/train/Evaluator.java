@@ -3,6 +3,7 @@ package dev.graft.train;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Allocator;
+import dev.graft.engine.Workspace;
 import dev.graft.model.DecoderBuffers;
 import dev.graft.model.DecoderPass;
 import dev.graft.model.LanguageModel;
@@ -31,6 +32,13 @@ public final class Evaluator {
                                 Batches.mostTokens(data, batchSize),
                                 Batches.longest(data),
                                 DecoderBuffers.Use.EVALUATION)));
+    }
+
+    /** Evaluates {@code model} once, in buffers of its own that are freed again. */
+    public static EvalMetrics evaluate(LanguageModel model, List<Example> data, int batchSize) {
+        try (Workspace workspace = new Workspace(model.engine())) {
+            return new Evaluator(model, data, batchSize, workspace).evaluate();
+        }
     }
 
     /** Works in the buffers of {@code pass}, which must be large enough. */

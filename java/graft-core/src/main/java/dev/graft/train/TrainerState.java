@@ -67,7 +67,7 @@ record TrainerState(int step, double elapsedSeconds) {
         Path folder = out.resolve(FOLDER + step);
         Path partial = out.resolve("." + FOLDER + step + ".partial");
         try {
-            deleteFolder(partial);
+            AtomicFiles.deleteTree(partial);
             AtomicFiles.createDirectories(partial);
             model.save(partial);
             writeTensors(partial.resolve(TENSOR_FILE), model, optimizer);
@@ -78,7 +78,7 @@ record TrainerState(int step, double elapsedSeconds) {
             json.set("config", Json.mapper().valueToTree(config));
             json.set("model", Json.mapper().valueToTree(model.identity()));
             AtomicFiles.writeString(partial.resolve(JSON_FILE), json.toPrettyString() + "\n");
-            deleteFolder(folder);
+            AtomicFiles.deleteTree(folder);
             Files.move(partial, folder, StandardCopyOption.ATOMIC_MOVE);
             return folder;
         } catch (IOException | UncheckedIOException e) {
@@ -158,21 +158,10 @@ record TrainerState(int step, double elapsedSeconds) {
                 "values", model.parameters().values(), "moment1", optimizer.moment1(), "moment2", optimizer.moment2());
     }
 
-    private static void deleteFolder(Path folder) throws IOException {
-        if (!Files.exists(folder)) {
-            return;
-        }
-        try (Stream<Path> files = Files.walk(folder)) {
-            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
-        }
-    }
-
     private static void deleteQuietly(Path folder) {
         try {
-            deleteFolder(folder);
-        } catch (IOException | UncheckedIOException e) {
+            AtomicFiles.deleteTree(folder);
+        } catch (InputException e) {
             // the failure that led here is the one to report
             LoggerFactory.getLogger(TrainerState.class).debug("left {} behind", folder, e);
         }

@@ -148,11 +148,8 @@ public abstract class BottleneckContract {
     }
 
     private static double loss(LanguageModel model, ParityCase parity) {
-        try (Workspace workspace = new Workspace(model.engine())) {
-            return new Evaluator(model, parity.data(), parity.config().batchSize(), workspace)
-                    .evaluate()
-                    .loss();
-        }
+        return Evaluator.evaluate(model, parity.data(), parity.config().batchSize())
+                .loss();
     }
 
     private static int[] greedy(LanguageModel model, JsonNode prompt) {

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
-import dev.graft.engine.Workspace;
 import dev.graft.io.Checkpoint;
 import dev.graft.io.Json;
 import dev.graft.model.FullModel;
@@ -70,8 +69,8 @@ public abstract class FullParity {
 
             model.save(out);
             try (PretrainedModel saved = PretrainedModel.load(out, engine, Precision.F32)) {
-                assertThat(new Evaluator(saved, parity.data(), parity.config().batchSize(), new Workspace(engine))
-                                .evaluate()
+                assertThat(Evaluator.evaluate(
+                                        saved, parity.data(), parity.config().batchSize())
                                 .loss())
                         .as("saved and read again")
                         .isCloseTo(expected.path("final_eval_loss").asDouble(), Percentage.withPercentage(0.01));
@@ -80,11 +79,8 @@ public abstract class FullParity {
     }
 
     private static double loss(Trainable model, ParityCase parity) {
-        try (Workspace workspace = new Workspace(model.engine())) {
-            return new Evaluator(model, parity.data(), parity.config().batchSize(), workspace)
-                    .evaluate()
-                    .loss();
-        }
+        return Evaluator.evaluate(model, parity.data(), parity.config().batchSize())
+                .loss();
     }
 
     private static void checkWeights(Engine engine, Trainable model, JsonNode expected) {

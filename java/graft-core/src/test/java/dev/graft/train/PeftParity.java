@@ -324,10 +324,7 @@ public abstract class PeftParity {
     }
 
     private static double evaluate(LanguageModel model, ParityCase parity) {
-        try (Workspace workspace = new Workspace(model.engine())) {
-            return new Evaluator(model, parity.data(), parity.config().batchSize(), workspace)
-                    .evaluate()
-                    .loss();
-        }
+        return Evaluator.evaluate(model, parity.data(), parity.config().batchSize())
+                .loss();
     }
 }

@@ -8,7 +8,6 @@ import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
-import dev.graft.engine.Workspace;
 import dev.graft.io.Checkpoint;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.io.SafetensorsWriter;
@@ -85,9 +84,7 @@ class SavedModulesTest {
     }
 
     private double loss(LanguageModel model) {
-        try (Workspace workspace = new Workspace(engine)) {
-            return new Evaluator(model, data, 3, workspace).evaluate().loss();
-        }
+        return Evaluator.evaluate(model, data, 3).loss();
     }
 
     private float[] values(LoraModel model, String weight) {

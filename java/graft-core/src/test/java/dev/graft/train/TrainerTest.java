@@ -9,7 +9,6 @@ import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
-import dev.graft.engine.Workspace;
 import dev.graft.io.Json;
 import dev.graft.lora.AdapterInit;
 import dev.graft.lora.LoraConfig;
@@ -444,9 +443,7 @@ class TrainerTest {
     private EvalMetrics evaluate(List<Example> rows, int batchSize) {
         LoraModel model = model(lora().dropout(0.5));
         TinyModels.randomise(model.adapter(), engine, 2);
-        try (Workspace workspace = new Workspace(engine)) {
-            return new Evaluator(model, rows, batchSize, workspace).evaluate();
-        }
+        return Evaluator.evaluate(model, rows, batchSize);
     }
 
     @Test

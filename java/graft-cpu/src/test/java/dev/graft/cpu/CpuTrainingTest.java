@@ -7,7 +7,6 @@ import dev.graft.cpu.parallel.WorkerPool;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
-import dev.graft.engine.Workspace;
 import dev.graft.lora.LoraConfig;
 import dev.graft.model.Architecture;
 import dev.graft.model.DecoderConfig;
@@ -142,8 +141,6 @@ class CpuTrainingTest {
     }
 
     private static double evaluate(PretrainedModel model, List<Example> rows, int batchSize) {
-        try (Workspace workspace = new Workspace(model.engine())) {
-            return new Evaluator(model, rows, batchSize, workspace).evaluate().loss();
-        }
+        return Evaluator.evaluate(model, rows, batchSize).loss();
     }
 }

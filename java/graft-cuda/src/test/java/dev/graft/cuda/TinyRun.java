@@ -3,7 +3,6 @@ package dev.graft.cuda;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
-import dev.graft.engine.Workspace;
 import dev.graft.lora.LoraConfig;
 import dev.graft.model.Generator;
 import dev.graft.model.LoraModel;
@@ -72,9 +71,7 @@ record TinyRun(List<Double> losses, List<Double> norms, float[] values, double e
     }
 
     private static double evaluate(LoraModel model) {
-        try (Workspace workspace = new Workspace(model.engine())) {
-            return new Evaluator(model, UNSEEN, 2, workspace).evaluate().loss();
-        }
+        return Evaluator.evaluate(model, UNSEEN, 2).loss();
     }
 
     private static List<Integer> generate(LoraModel model) {

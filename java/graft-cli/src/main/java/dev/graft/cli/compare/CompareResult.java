@@ -56,7 +56,7 @@ public record CompareResult(
         json.put("seconds", seconds);
         json.put("seeds", seeds);
         json.put("steps", steps);
-        json.put("base_perplexity", Double.isFinite(basePerplexity) ? basePerplexity : null);
+        json.put("base_perplexity", Json.finite(basePerplexity));
         ArrayNode all = json.putArray("rows");
         rows.forEach(row -> all.add(row.json()));
         ArrayNode said = json.putArray("claims");

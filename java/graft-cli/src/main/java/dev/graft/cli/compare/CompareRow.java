@@ -87,22 +87,18 @@ public record CompareRow(
         json.put("trainable", trainable);
         json.put("trainable_share", trainableShare);
         json.put("bytes_per_task", bytesPerTask);
-        json.put("step_ms", finite(stepMs));
+        json.put("step_ms", Json.finite(stepMs));
         json.put("peak_bytes", peakBytes);
-        json.put("score_mean", finite(score.mean()));
-        json.put("score_std", finite(score.std()));
-        json.put("loss_mean", finite(loss.mean()));
-        json.put("loss_std", finite(loss.std()));
-        json.put("forgetting", finite(forgetting.mean()));
+        json.put("score_mean", Json.finite(score.mean()));
+        json.put("score_std", Json.finite(score.std()));
+        json.put("loss_mean", Json.finite(loss.mean()));
+        json.put("loss_std", Json.finite(loss.std()));
+        json.put("forgetting", Json.finite(forgetting.mean()));
         json.put("token_ms_separate", tokenMs.separate());
         json.put("token_ms_merged", tokenMs.merged());
         json.put("token_ratio_separate", tokenMs.separateRatio());
         json.put("token_ratio_merged", tokenMs.mergedRatio());
         return json;
-    }
-
-    private static @Nullable Double finite(double value) {
-        return Double.isFinite(value) ? value : null;
     }
 
     /** A line of comma-separated values, in the order of {@link #COLUMNS}; empty where there is no figure. */

@@ -3,13 +3,14 @@ package dev.graft.cli.compare;
 import dev.graft.cli.console.Console;
 import dev.graft.cli.console.Units;
 import dev.graft.cli.options.TrainRequest;
+import dev.graft.cli.run.FileSize;
+import dev.graft.cli.run.Median;
 import dev.graft.cli.run.OpenTrainable;
 import dev.graft.cli.run.PlanReport;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
-import dev.graft.engine.Workspace;
 import dev.graft.io.AtomicFiles;
 import dev.graft.io.Checkpoint;
 import dev.graft.lora.LoraConfig;
@@ -29,9 +30,6 @@ import dev.graft.train.TrainConfig;
 import dev.graft.train.Trainer;
 import dev.graft.train.TrainingPlan;
 import dev.graft.train.TrainingSize;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -155,7 +153,7 @@ final class Comparison {
                     if (tokenMs == null) { // it does not depend on what was learnt
                         Path saved = scratch.resolve(contestant.label().replace(' ', '-'));
                         open.model().save(saved);
-                        bytes = size(saved.resolve(open.weightsFile()));
+                        bytes = FileSize.of(saved.resolve(open.weightsFile()));
                         tokenMs = tokenMs(open, saved.resolveSibling(saved.getFileName() + "-merged"));
                     }
                 }
@@ -278,8 +276,7 @@ final class Comparison {
                 task.score(open.model()),
                 loss(open.model(), task.heldOut()),
                 perplexity / basePerplexity,
-                TokenClock.median(
-                        stepMs.stream().mapToDouble(Double::doubleValue).toArray()));
+                Median.of(stepMs.stream().mapToDouble(Double::doubleValue).toArray()));
     }
 
     private CompareRow row(Contestant contestant, int shots, List<Run> runs, long bytes, CompareRow.TokenMs tokenMs) {
@@ -292,7 +289,7 @@ final class Comparison {
                 trainable,
                 (double) trainable / PlanReport.allParameters(contestant.method(), config),
                 bytes,
-                TokenClock.median(runs.stream().mapToDouble(Run::stepMs).toArray()),
+                Median.of(runs.stream().mapToDouble(Run::stepMs).toArray()),
                 plan(contestant, shots).total().totalBytes(),
                 Spread.of(runs.stream().map(Run::score).toList()),
                 Spread.of(runs.stream().map(Run::loss).toList()),
@@ -350,18 +347,6 @@ final class Comparison {
     }
 
     private double loss(LanguageModel model, List<Example> rows) {
-        try (Workspace workspace = new Workspace(engine)) {
-            return new Evaluator(model, rows, EVALUATION_BATCH, workspace)
-                    .evaluate()
-                    .loss();
-        }
-    }
-
-    private static long size(Path file) {
-        try {
-            return Files.size(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + file, e);
-        }
+        return Evaluator.evaluate(model, rows, EVALUATION_BATCH).loss();
     }
 }

@@ -2,7 +2,7 @@ package dev.graft.cli.compare;
 
 import dev.graft.cli.tasks.ExactMatch;
 import dev.graft.cli.tasks.FewShotTask;
-import dev.graft.cli.world.Corpus;
+import dev.graft.cli.world.BaseText;
 import dev.graft.cli.world.Exercise;
 import dev.graft.data.Example;
 import dev.graft.data.Tokenizer;
@@ -11,13 +11,10 @@ import java.util.List;
 
 /** One of the generated few-shot tasks, on the embedded base. */
 final class GeneratedTask implements CompareTask {
-    private static final long BASE_TEXT_SEED = 99;
-    private static final int BASE_TEXT_ROWS = 48;
-    private static final int BASE_TEXT_TOKENS = 256;
-
     private final FewShotTask task;
     private final Tokenizer tokenizer;
     private final List<Exercise> heldOut;
+    private final List<Example> heldOutRows;
     private final List<Example> baseText;
 
     /** @param questions how many held-out ones there are */
@@ -25,12 +22,8 @@ final class GeneratedTask implements CompareTask {
         this.task = task;
         this.tokenizer = tokenizer;
         this.heldOut = task.heldOut(questions);
-        this.baseText = Corpus.stream(BASE_TEXT_SEED)
-                .map(text -> tokenizer.encode(text, true))
-                .filter(ids -> ids.length > 1 && ids.length <= BASE_TEXT_TOKENS)
-                .limit(BASE_TEXT_ROWS)
-                .map(ids -> new Example(ids, ids))
-                .toList();
+        this.heldOutRows = rows(heldOut);
+        this.baseText = BaseText.rows(tokenizer);
     }
 
     @Override
@@ -40,14 +33,16 @@ final class GeneratedTask implements CompareTask {
 
     @Override
     public List<Example> support(int shots, long seed) {
-        return task.support(shots, seed).stream()
-                .map(exercise -> exercise.toRow(tokenizer))
-                .toList();
+        return rows(task.support(shots, seed));
+    }
+
+    private List<Example> rows(List<Exercise> exercises) {
+        return exercises.stream().map(exercise -> exercise.toRow(tokenizer)).toList();
     }
 
     @Override
     public List<Example> heldOut() {
-        return heldOut.stream().map(exercise -> exercise.toRow(tokenizer)).toList();
+        return heldOutRows;
     }
 
     @Override

@@ -45,7 +45,7 @@ public record LearnedStart(
     }
 
     private static void put(ArrayNode array, List<Double> losses) {
-        losses.forEach(loss -> array.add(Double.isFinite(loss) ? loss : null));
+        losses.forEach(loss -> array.add(Json.finite(loss)));
     }
 
     /** What is said of learned starts, and what came out. */

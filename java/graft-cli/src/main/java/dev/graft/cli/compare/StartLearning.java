@@ -2,6 +2,7 @@ package dev.graft.cli.compare;
 
 import dev.graft.cli.console.Console;
 import dev.graft.cli.options.TrainRequest;
+import dev.graft.cli.run.Median;
 import dev.graft.cli.run.MetaTasks;
 import dev.graft.cli.run.OpenTrainable;
 import dev.graft.cli.tasks.TaskFamily;
@@ -139,6 +140,6 @@ final class StartLearning {
                 times[i] = (System.nanoTime() - start) / 1e6;
             }
         }
-        return TokenClock.median(times);
+        return Median.of(times);
     }
 }

@@ -1,5 +1,6 @@
 package dev.graft.cli.compare;
 
+import dev.graft.cli.run.Median;
 import dev.graft.model.Generator;
 import dev.graft.model.LanguageModel;
 import dev.graft.model.Sampling;
@@ -58,7 +59,7 @@ final class TokenClock {
         for (double[] own : times) {
             double[] ratios = new double[rounds];
             Arrays.setAll(ratios, round -> own[round] / times[0][round]);
-            readings.add(new Reading(median(own), median(ratios)));
+            readings.add(new Reading(Median.of(own), Median.of(ratios)));
         }
         return readings;
     }
@@ -73,12 +74,5 @@ final class TokenClock {
             return true;
         });
         return (System.nanoTime() - first[0]) / 1e6 / (newTokens - 1);
-    }
-
-    static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        int middle = sorted.length / 2;
-        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
     }
 }

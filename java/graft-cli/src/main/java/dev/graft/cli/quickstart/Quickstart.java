@@ -5,7 +5,7 @@ import dev.graft.cli.console.Units;
 import dev.graft.cli.run.FileSize;
 import dev.graft.cli.run.TrainProgress;
 import dev.graft.cli.tasks.ExactMatch;
-import dev.graft.cli.world.Corpus;
+import dev.graft.cli.world.BaseText;
 import dev.graft.cli.world.EmbeddedBase;
 import dev.graft.cli.world.Exercise;
 import dev.graft.cli.world.QuickstartTask;
@@ -16,7 +16,6 @@ import dev.graft.data.Example;
 import dev.graft.data.Tokenizer;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
-import dev.graft.engine.Workspace;
 import dev.graft.io.AtomicFiles;
 import dev.graft.io.Json;
 import dev.graft.lora.AdapterInit;
@@ -52,8 +51,6 @@ public final class Quickstart {
             .build();
 
     private static final int SEQUENCE_LENGTH = 256;
-    private static final long STORY_SEED = 99;
-    private static final int STORY_ROWS = 48;
     private static final int EVALUATION_BATCH = 16;
 
     private final Console console;
@@ -82,7 +79,7 @@ public final class Quickstart {
     }
 
     private QuickstartResult run(PretrainedModel base, Tokenizer tokenizer) {
-        List<Example> stories = stories(tokenizer);
+        List<Example> stories = BaseText.rows(tokenizer);
         long frozenBefore = base.residentFingerprint();
         console.info("asking the base model " + heldOut.size() + " questions that it was never taught to answer");
         ExactMatch before = ExactMatch.of(base, tokenizer, heldOut);
@@ -169,26 +166,12 @@ public final class Quickstart {
                 file, () -> tokenizer, () -> ChatTemplate.load(modelFolder), SEQUENCE_LENGTH, tokenizer.vocabSize());
     }
 
-    /** Text of the base's own kind, which says whether it still knows what it knew. */
-    private static List<Example> stories(Tokenizer tokenizer) {
-        return Corpus.stream(STORY_SEED)
-                .map(text -> tokenizer.encode(text, true))
-                .filter(ids -> ids.length > 1 && ids.length <= SEQUENCE_LENGTH)
-                .limit(STORY_ROWS)
-                .map(ids -> new Example(ids, ids))
-                .toList();
-    }
-
     private double perplexity(LanguageModel model, List<Example> rows) {
         return Math.exp(loss(model, rows));
     }
 
     private double loss(LanguageModel model, List<Example> rows) {
-        try (Workspace workspace = new Workspace(engine)) {
-            return new Evaluator(model, rows, EVALUATION_BATCH, workspace)
-                    .evaluate()
-                    .loss();
-        }
+        return Evaluator.evaluate(model, rows, EVALUATION_BATCH).loss();
     }
 
     /** What each model said to each held-out question, to look at. */

@@ -67,7 +67,7 @@ public record MetaReport(
 
     private static void put(ObjectNode json, String name, Adaptation.Curve curve) {
         var array = json.putArray(name);
-        curve.losses().forEach(loss -> array.add(Double.isFinite(loss) ? loss : null));
+        curve.losses().forEach(loss -> array.add(Json.finite(loss)));
     }
 
     /** As text. */

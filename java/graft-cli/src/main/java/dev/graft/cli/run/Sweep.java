@@ -3,7 +3,6 @@ package dev.graft.cli.run;
 import dev.graft.common.InputException;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
-import dev.graft.engine.Workspace;
 import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
 import dev.graft.train.Evaluator;
@@ -87,11 +86,7 @@ public final class Sweep {
     }
 
     private double evaluate(LoraModel model, SweepPoint point) {
-        try (Workspace workspace = new Workspace(base.engine())) {
-            return new Evaluator(model, evalData, point.train().batchSize(), workspace)
-                    .evaluate()
-                    .loss();
-        }
+        return Evaluator.evaluate(model, evalData, point.train().batchSize()).loss();
     }
 
     /** Trains every point by itself, to compare; points that diverge are left out of the comparison of losses. */
