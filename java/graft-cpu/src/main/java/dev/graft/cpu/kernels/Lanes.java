@@ -34,9 +34,15 @@ final class Lanes {
     private static final float LOG2_E = 1.44269504088896341f;
     private static final float LN2_HIGH = 0.693359375f;
     private static final float LN2_LOW = -2.12194440e-4f;
-    private static final float ROUNDER = 0x1.8p23f; // adding it rounds to an integer, which then stands in the low bits
+
+    // adding one of these rounds to an integer n, and then there stands in the low bits:
+    private static final float EXP_ROUNDER = 0x1.8p23f + 254; // n + 254, the sum of the biased exponents of two factors of 2ⁿ
+    private static final float SIGMOID_ROUNDER = 0x1.8p23f + 126; // n + 126, the biased exponent of 2ⁿ⁻¹
+
     private static final float EXP_LEAST = -105f; // e^x rounds to 0 below
     private static final float EXP_MOST = 90f; // e^x rounds to infinity above
+    private static final int SIGMOID_LEAST = Float.floatToRawIntBits(-86f); // 1 + e^x rounds to 1 from far above on
+    private static final int SIGMOID_MOST = Float.floatToRawIntBits(89f); // e^x rounds to infinity there
 
     private Lanes() {}
 
@@ -75,8 +81,9 @@ final class Lanes {
     static FloatVector exp(FloatVector x) {
         FloatVector clamped = x.blend(EXP_MOST, x.compare(VectorOperators.GT, EXP_MOST));
         clamped = clamped.blend(EXP_LEAST, clamped.compare(VectorOperators.LT, EXP_LEAST));
-        FloatVector shifted = clamped.fma(FloatVector.broadcast(FLOAT, LOG2_E), FloatVector.broadcast(FLOAT, ROUNDER));
-        FloatVector n = shifted.sub(ROUNDER);
+        FloatVector shifted =
+                clamped.fma(FloatVector.broadcast(FLOAT, LOG2_E), FloatVector.broadcast(FLOAT, EXP_ROUNDER));
+        FloatVector n = shifted.sub(EXP_ROUNDER);
         FloatVector r = n.fma(FloatVector.broadcast(FLOAT, -LN2_HIGH), clamped);
         r = n.fma(FloatVector.broadcast(FLOAT, -LN2_LOW), r);
         FloatVector p = FloatVector.broadcast(FLOAT, E0);
@@ -86,19 +93,41 @@ final class Lanes {
         p = p.fma(r, FloatVector.broadcast(FLOAT, E4));
         p = p.fma(r, FloatVector.broadcast(FLOAT, E5));
         p = p.fma(r.mul(r), r).add(1f);
-        // times 2ⁿ in two steps, because 2ⁿ itself may be too large or too small for a float
-        IntVector power = shifted.reinterpretAsInts().sub(Float.floatToRawIntBits(ROUNDER));
-        IntVector half = power.lanewise(VectorOperators.ASHR, 1);
-        return p.mul(powerOfTwo(half)).mul(powerOfTwo(power.sub(half)));
+        // times 2ⁿ in two steps, because 2ⁿ itself may be too large or too small for a float: the low bits of "shifted" are the
+        // sum of both exponents, what stands above them is shifted out
+        IntVector exponents = shifted.reinterpretAsInts();
+        IntVector half = exponents.lanewise(VectorOperators.LSHR, 1);
+        return p.mul(half.lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
+                .mul(exponents.sub(half).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
     }
 
-    private static FloatVector powerOfTwo(IntVector n) {
-        return n.add(127).lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats();
-    }
-
-    /** σ(x) = 1 / (1 + e⁻ˣ). */
+    /** σ(x) = 1 / (1 + e⁻ˣ), e⁻ˣ having the bits of {@link #exp}. NaN gives a number, but x σ(x) is NaN then. */
     static FloatVector sigmoid(FloatVector x) {
-        return FloatVector.broadcast(FLOAT, 1f).div(exp(x.neg()).add(1f));
+        // shares no method with exp: C2 would stop inlining it in a large loop and then make an object for every vector;
+        // clamped as integers, one instruction each: of positive floats the least, of negative ones the least unsigned
+        FloatVector clamped = x.neg()
+                .reinterpretAsInts()
+                .min(SIGMOID_MOST)
+                .lanewise(VectorOperators.UMIN, SIGMOID_LEAST)
+                .reinterpretAsFloats();
+        FloatVector shifted =
+                clamped.fma(FloatVector.broadcast(FLOAT, LOG2_E), FloatVector.broadcast(FLOAT, SIGMOID_ROUNDER));
+        FloatVector n = shifted.sub(SIGMOID_ROUNDER);
+        FloatVector r = n.fma(FloatVector.broadcast(FLOAT, -LN2_HIGH), clamped);
+        r = n.fma(FloatVector.broadcast(FLOAT, -LN2_LOW), r);
+        FloatVector p = FloatVector.broadcast(FLOAT, E0);
+        p = p.fma(r, FloatVector.broadcast(FLOAT, E1));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, E2));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, E3));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, E4));
+        p = p.fma(r, FloatVector.broadcast(FLOAT, E5));
+        p = p.fma(r.mul(r), r).add(1f);
+        // half of e⁻ˣ: 2ⁿ⁻¹ is a float for every n that the clamps let pass, 2ⁿ is not
+        FloatVector half = p.mul(shifted.reinterpretAsInts()
+                .lanewise(VectorOperators.LSHL, 23)
+                .reinterpretAsFloats());
+        FloatVector one = FloatVector.broadcast(FLOAT, 1f);
+        return one.div(half.fma(FloatVector.broadcast(FLOAT, 2f), one));
     }
 
     /** bfloat16 bits to the floats that they stand for. */

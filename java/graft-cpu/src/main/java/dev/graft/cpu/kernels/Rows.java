@@ -29,7 +29,7 @@ final class Rows {
         throw new IllegalArgumentException("tensor " + view + " does not lie in this engine's memory");
     }
 
-    private static long offset(TensorView view, int row, int column) {
+    static long offset(TensorView view, int row, int column) {
         return view.rowOffset(row) + (long) column * view.dtype().byteSize();
     }
 
