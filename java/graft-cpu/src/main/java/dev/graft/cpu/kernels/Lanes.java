@@ -36,7 +36,7 @@ final class Lanes {
     private static final float LN2_LOW = -2.12194440e-4f;
 
     // adding one of these rounds to an integer n, and then there stands in the low bits:
-    private static final float EXP_ROUNDER = 0x1.8p23f + 254; // n + 254, the sum of the biased exponents of two factors of 2ⁿ
+    private static final float EXP_ROUNDER = 0x1.8p23f + 254; // n + 254, the biased exponents of two factors of 2ⁿ
     private static final float SIGMOID_ROUNDER = 0x1.8p23f + 126; // n + 126, the biased exponent of 2ⁿ⁻¹
 
     private static final float EXP_LEAST = -105f; // e^x rounds to 0 below
@@ -93,8 +93,8 @@ final class Lanes {
         p = p.fma(r, FloatVector.broadcast(FLOAT, E4));
         p = p.fma(r, FloatVector.broadcast(FLOAT, E5));
         p = p.fma(r.mul(r), r).add(1f);
-        // times 2ⁿ in two steps, because 2ⁿ itself may be too large or too small for a float: the low bits of "shifted" are the
-        // sum of both exponents, what stands above them is shifted out
+        // times 2ⁿ in two steps, because 2ⁿ itself may be too large or too small for a float: the low bits of "shifted"
+        // are the sum of both exponents, what stands above them is shifted out
         IntVector exponents = shifted.reinterpretAsInts();
         IntVector half = exponents.lanewise(VectorOperators.LSHR, 1);
         return p.mul(half.lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats())
@@ -103,7 +103,7 @@ final class Lanes {
 
     /** σ(x) = 1 / (1 + e⁻ˣ), e⁻ˣ having the bits of {@link #exp}. NaN gives a number, but x σ(x) is NaN then. */
     static FloatVector sigmoid(FloatVector x) {
-        // shares no method with exp: C2 would stop inlining it in a large loop and then make an object for every vector;
+        // shares no method with exp: C2 would stop inlining it in a large loop and make an object for every vector;
         // clamped as integers, one instruction each: of positive floats the least, of negative ones the least unsigned
         FloatVector clamped = x.neg()
                 .reinterpretAsInts()
@@ -123,9 +123,8 @@ final class Lanes {
         p = p.fma(r, FloatVector.broadcast(FLOAT, E5));
         p = p.fma(r.mul(r), r).add(1f);
         // half of e⁻ˣ: 2ⁿ⁻¹ is a float for every n that the clamps let pass, 2ⁿ is not
-        FloatVector half = p.mul(shifted.reinterpretAsInts()
-                .lanewise(VectorOperators.LSHL, 23)
-                .reinterpretAsFloats());
+        FloatVector half = p.mul(
+                shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
         FloatVector one = FloatVector.broadcast(FLOAT, 1f);
         return one.div(half.fma(FloatVector.broadcast(FLOAT, 2f), one));
     }

@@ -20,9 +20,10 @@ import jdk.incubator.vector.VectorSpecies;
 public final class Swiglu {
     private static final VectorSpecies<Float> F = Lanes.FLOAT;
 
-    // F32 is read and written where it lies: loading, computing and storing then overlap, where copies of rows wait for memory one
-    // after the other. The loops call no helper but one, because C2 stops inlining in large methods, and a vector that goes through
-    // a call costs an object. BF16, whose conversions are too large for such a loop, goes through float arrays.
+    // F32 is read and written where it lies: loading, computing and storing then overlap, where copies of rows wait for
+    // memory one after the other. The loops call no helper but one, because C2 stops inlining in large methods, and a
+    // vector that goes through a call costs an object. BF16, whose conversions are too large for such a loop, goes
+    // through float arrays.
 
     private Swiglu() {}
 
@@ -31,7 +32,8 @@ public final class Swiglu {
             forwardInPlace(bench, gate, up, y);
             return;
         }
-        bench.forChunks(y.rows(), y.cols(), (row, from, n, worker) -> forward(bench, gate, up, y, row, from, n, worker));
+        bench.forChunks(
+                y.rows(), y.cols(), (row, from, n, worker) -> forward(bench, gate, up, y, row, from, n, worker));
     }
 
     /** The whole vectors of a row where they lie in memory, the rest of it as {@link #forward} does all. */
