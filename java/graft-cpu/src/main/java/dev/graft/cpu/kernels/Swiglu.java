@@ -46,16 +46,21 @@ public final class Swiglu {
             long upOffset = Rows.offset(up, row, from);
             long yOffset = Rows.offset(y, row, from);
             int whole = F.loopBound(n);
-            for (int i = 0; i < whole; i += Lanes.COUNT) {
-                FloatVector g = FloatVector.fromMemorySegment(F, gateSegment, gateOffset + 4L * i, LITTLE_ENDIAN);
-                g.mul(Lanes.sigmoid(g))
-                        .mul(FloatVector.fromMemorySegment(F, upSegment, upOffset + 4L * i, LITTLE_ENDIAN))
-                        .intoMemorySegment(ySegment, yOffset + 4L * i, LITTLE_ENDIAN);
-            }
+            activate(gateSegment, gateOffset, upSegment, upOffset, ySegment, yOffset, whole);
             if (whole < n) {
                 forward(bench, gate, up, y, row, from + whole, n - whole, worker);
             }
         });
+    }
+
+    private static void activate(
+            MemorySegment gate, long gateAt, MemorySegment up, long upAt, MemorySegment y, long yAt, int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            FloatVector g = FloatVector.fromMemorySegment(F, gate, gateAt + 4L * i, LITTLE_ENDIAN);
+            g.mul(Lanes.sigmoid(g))
+                    .mul(FloatVector.fromMemorySegment(F, up, upAt + 4L * i, LITTLE_ENDIAN))
+                    .intoMemorySegment(y, yAt + 4L * i, LITTLE_ENDIAN);
+        }
     }
 
     private static void forward(
@@ -104,20 +109,37 @@ public final class Swiglu {
             long dgateOffset = Rows.offset(dgate, row, from);
             long dupOffset = Rows.offset(dup, row, from);
             int whole = F.loopBound(n);
-            for (int i = 0; i < whole; i += Lanes.COUNT) {
-                FloatVector g = FloatVector.fromMemorySegment(F, gateSegment, gateOffset + 4L * i, LITTLE_ENDIAN);
-                FloatVector sigma = Lanes.sigmoid(g);
-                FloatVector silu = g.mul(sigma);
-                FloatVector slope = silu.fma(sigma.neg().add(1f), sigma); // as in gradients
-                FloatVector d = FloatVector.fromMemorySegment(F, dySegment, dyOffset + 4L * i, LITTLE_ENDIAN);
-                FloatVector u = FloatVector.fromMemorySegment(F, upSegment, upOffset + 4L * i, LITTLE_ENDIAN);
-                d.mul(u).mul(slope).intoMemorySegment(dgateSegment, dgateOffset + 4L * i, LITTLE_ENDIAN);
-                d.mul(silu).intoMemorySegment(dupSegment, dupOffset + 4L * i, LITTLE_ENDIAN);
-            }
+            gradients(
+                    dySegment, dyOffset, gateSegment, gateOffset, upSegment, upOffset, dgateSegment, dgateOffset,
+                    dupSegment, dupOffset, whole);
             if (whole < n) {
                 backward(bench, dy, gate, up, dgate, dup, row, from + whole, n - whole, worker);
             }
         });
+    }
+
+    private static void gradients(
+            MemorySegment dy,
+            long dyAt,
+            MemorySegment gate,
+            long gateAt,
+            MemorySegment up,
+            long upAt,
+            MemorySegment dgate,
+            long dgateAt,
+            MemorySegment dup,
+            long dupAt,
+            int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            FloatVector g = FloatVector.fromMemorySegment(F, gate, gateAt + 4L * i, LITTLE_ENDIAN);
+            FloatVector sigma = Lanes.sigmoid(g);
+            FloatVector silu = g.mul(sigma);
+            FloatVector slope = silu.fma(sigma.neg().add(1f), sigma); // as in the other gradients
+            FloatVector d = FloatVector.fromMemorySegment(F, dy, dyAt + 4L * i, LITTLE_ENDIAN);
+            FloatVector u = FloatVector.fromMemorySegment(F, up, upAt + 4L * i, LITTLE_ENDIAN);
+            d.mul(u).mul(slope).intoMemorySegment(dgate, dgateAt + 4L * i, LITTLE_ENDIAN);
+            d.mul(silu).intoMemorySegment(dup, dupAt + 4L * i, LITTLE_ENDIAN);
+        }
     }
 
     private static void backward(
