@@ -7,6 +7,7 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -20,105 +21,99 @@ import jdk.incubator.vector.VectorSpecies;
 public final class Swiglu {
     private static final VectorSpecies<Float> F = Lanes.FLOAT;
 
-    // F32 is read and written where it lies: loading, computing and storing then overlap, where copies of rows wait for
-    // memory one after the other. The loops call no helper but one, because C2 stops inlining in large methods, and a
-    // vector that goes through a call costs an object. BF16, whose conversions are too large for such a loop, goes
-    // through float arrays.
+    // Whole vectors are read and written where they lie: loading, computing and storing then overlap, where copies of
+    // rows wait
+    // for memory one after the other. Each loop is a method of its own and calls little, because C2 stops inlining in
+    // large
+    // methods, and a vector that goes through a call costs an object, which makes the loop five times slower.
 
     private Swiglu() {}
 
     public static void forward(Workbench bench, TensorView gate, TensorView up, Tensor y) {
-        if (y.dtype() == DType.F32) {
-            forwardInPlace(bench, gate, up, y);
-            return;
-        }
-        bench.forChunks(
-                y.rows(), y.cols(), (row, from, n, worker) -> forward(bench, gate, up, y, row, from, n, worker));
-    }
-
-    /** The whole vectors of a row where they lie in memory, the rest of it as {@link #forward} does all. */
-    private static void forwardInPlace(Workbench bench, TensorView gate, TensorView up, Tensor y) {
-        MemorySegment gateSegment = Rows.segment(gate);
-        MemorySegment upSegment = Rows.segment(up);
-        MemorySegment ySegment = Rows.segment(y);
+        boolean f32 = y.dtype() == DType.F32;
         bench.forChunks(y.rows(), y.cols(), (row, from, n, worker) -> {
-            long gateOffset = Rows.offset(gate, row, from);
-            long upOffset = Rows.offset(up, row, from);
-            long yOffset = Rows.offset(y, row, from);
             int whole = F.loopBound(n);
-            activate(gateSegment, gateOffset, upSegment, upOffset, ySegment, yOffset, whole);
+            Place g = Place.of(gate, row, from);
+            Place u = Place.of(up, row, from);
+            Place to = Place.of(y, row, from);
+            if (f32) {
+                activateF32(g.segment, g.at, u.segment, u.at, to.segment, to.at, whole);
+            } else {
+                activateBf16(g.segment, g.at, u.segment, u.at, to.segment, to.at, whole);
+            }
             if (whole < n) {
-                forward(bench, gate, up, y, row, from + whole, n - whole, worker);
+                activateRest(bench, worker, gate, up, y, row, from + whole, n - whole);
             }
         });
     }
 
-    private static void activate(
+    private static void activateF32(
             MemorySegment gate, long gateAt, MemorySegment up, long upAt, MemorySegment y, long yAt, int n) {
         for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector g = FloatVector.fromMemorySegment(F, gate, gateAt + 4L * i, LITTLE_ENDIAN);
-            g.mul(Lanes.sigmoid(g))
-                    .mul(FloatVector.fromMemorySegment(F, up, upAt + 4L * i, LITTLE_ENDIAN))
-                    .intoMemorySegment(y, yAt + 4L * i, LITTLE_ENDIAN);
+            FloatVector g = f32(gate, gateAt, i);
+            g.mul(Lanes.sigmoid(g)).mul(f32(up, upAt, i)).intoMemorySegment(y, yAt + 4L * i, LITTLE_ENDIAN);
         }
     }
 
-    private static void forward(
-            Workbench bench, TensorView gate, TensorView up, Tensor y, int row, int from, int n, int worker) {
-        float[] g = bench.scratch.floats(worker, 0, Workbench.CHUNK);
-        float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);
+    private static void activateBf16(
+            MemorySegment gate, long gateAt, MemorySegment up, long upAt, MemorySegment y, long yAt, int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            FloatVector g = bf16(gate, gateAt, i);
+            FloatVector result = g.mul(Lanes.sigmoid(g)).mul(bf16(up, upAt, i));
+            Lanes.narrow(result).intoMemorySegment(y, yAt + 2L * i, LITTLE_ENDIAN);
+        }
+    }
+
+    /** What is left of a row: less than a vector. */
+    private static void activateRest(
+            Workbench bench, int worker, TensorView gate, TensorView up, Tensor y, int row, int from, int n) {
+        float[] g = bench.scratch.floats(worker, 0, Lanes.COUNT);
+        float[] u = bench.scratch.floats(worker, 1, Lanes.COUNT);
         Rows.load(gate, row, from, n, g, 0);
         Rows.load(up, row, from, n, u, 0);
-        activate(g, u, n);
+        FloatVector x = FloatVector.fromArray(F, g, 0);
+        x.mul(Lanes.sigmoid(x)).mul(FloatVector.fromArray(F, u, 0)).intoArray(g, 0);
         Rows.store(g, 0, y, row, from, n);
-    }
-
-    /** g becomes silu(g) · u. */
-    private static void activate(float[] g, float[] u, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector gi = FloatVector.fromArray(F, g, i);
-            gi.mul(Lanes.sigmoid(gi)).mul(FloatVector.fromArray(F, u, i)).intoArray(g, i);
-        }
     }
 
     /** dgate may be gate, dup may be up. */
     public static void backward(
             Workbench bench, TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
-        if (dy.dtype() == DType.F32) {
-            backwardInPlace(bench, dy, gate, up, dgate, dup);
-            return;
-        }
-        bench.forChunks(
-                dy.rows(),
-                dy.cols(),
-                (row, from, n, worker) -> backward(bench, dy, gate, up, dgate, dup, row, from, n, worker));
-    }
-
-    /** As {@link #forwardInPlace}. */
-    private static void backwardInPlace(
-            Workbench bench, TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
-        MemorySegment dySegment = Rows.segment(dy);
-        MemorySegment gateSegment = Rows.segment(gate);
-        MemorySegment upSegment = Rows.segment(up);
-        MemorySegment dgateSegment = Rows.segment(dgate);
-        MemorySegment dupSegment = Rows.segment(dup);
+        boolean f32 = dy.dtype() == DType.F32;
         bench.forChunks(dy.rows(), dy.cols(), (row, from, n, worker) -> {
-            long dyOffset = Rows.offset(dy, row, from);
-            long gateOffset = Rows.offset(gate, row, from);
-            long upOffset = Rows.offset(up, row, from);
-            long dgateOffset = Rows.offset(dgate, row, from);
-            long dupOffset = Rows.offset(dup, row, from);
             int whole = F.loopBound(n);
-            gradients(
-                    dySegment, dyOffset, gateSegment, gateOffset, upSegment, upOffset, dgateSegment, dgateOffset,
-                    dupSegment, dupOffset, whole);
+            float[] sigmas = bench.scratch.floats(worker, 2, Workbench.CHUNK);
+            Place d = Place.of(dy, row, from);
+            Place g = Place.of(gate, row, from);
+            Place u = Place.of(up, row, from);
+            Place dg = Place.of(dgate, row, from);
+            Place du = Place.of(dup, row, from);
+            if (f32) {
+                gradientsF32(
+                        d.segment, d.at, g.segment, g.at, u.segment, u.at, dg.segment, dg.at, du.segment, du.at, whole);
+            } else {
+                sigmoidsBf16(g.segment, g.at, sigmas, whole);
+                gradientsBf16(
+                        sigmas,
+                        d.segment,
+                        d.at,
+                        g.segment,
+                        g.at,
+                        u.segment,
+                        u.at,
+                        dg.segment,
+                        dg.at,
+                        du.segment,
+                        du.at,
+                        whole);
+            }
             if (whole < n) {
-                backward(bench, dy, gate, up, dgate, dup, row, from + whole, n - whole, worker);
+                gradientsOfRest(bench, worker, dy, gate, up, dgate, dup, row, from + whole, n - whole);
             }
         });
     }
 
-    private static void gradients(
+    private static void gradientsF32(
             MemorySegment dy,
             long dyAt,
             MemorySegment gate,
@@ -131,19 +126,48 @@ public final class Swiglu {
             long dupAt,
             int n) {
         for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector g = FloatVector.fromMemorySegment(F, gate, gateAt + 4L * i, LITTLE_ENDIAN);
+            FloatVector g = f32(gate, gateAt, i);
             FloatVector sigma = Lanes.sigmoid(g);
             FloatVector silu = g.mul(sigma);
-            FloatVector slope = silu.fma(sigma.neg().add(1f), sigma); // as in the other gradients
-            FloatVector d = FloatVector.fromMemorySegment(F, dy, dyAt + 4L * i, LITTLE_ENDIAN);
-            FloatVector u = FloatVector.fromMemorySegment(F, up, upAt + 4L * i, LITTLE_ENDIAN);
-            d.mul(u).mul(slope).intoMemorySegment(dgate, dgateAt + 4L * i, LITTLE_ENDIAN);
+            FloatVector d = f32(dy, dyAt, i);
+            d.mul(f32(up, upAt, i)).mul(slope(silu, sigma)).intoMemorySegment(dgate, dgateAt + 4L * i, LITTLE_ENDIAN);
             d.mul(silu).intoMemorySegment(dup, dupAt + 4L * i, LITTLE_ENDIAN);
         }
     }
 
-    private static void backward(
+    private static void sigmoidsBf16(MemorySegment gate, long gateAt, float[] sigmas, int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            Lanes.sigmoid(bf16(gate, gateAt, i)).intoArray(sigmas, i);
+        }
+    }
+
+    private static void gradientsBf16(
+            float[] sigmas,
+            MemorySegment dy,
+            long dyAt,
+            MemorySegment gate,
+            long gateAt,
+            MemorySegment up,
+            long upAt,
+            MemorySegment dgate,
+            long dgateAt,
+            MemorySegment dup,
+            long dupAt,
+            int n) {
+        for (int i = 0; i < n; i += Lanes.COUNT) {
+            FloatVector sigma = FloatVector.fromArray(F, sigmas, i);
+            FloatVector silu = bf16(gate, gateAt, i).mul(sigma);
+            FloatVector d = bf16(dy, dyAt, i);
+            Lanes.narrow(d.mul(bf16(up, upAt, i)).mul(slope(silu, sigma)))
+                    .intoMemorySegment(dgate, dgateAt + 2L * i, LITTLE_ENDIAN);
+            Lanes.narrow(d.mul(silu)).intoMemorySegment(dup, dupAt + 2L * i, LITTLE_ENDIAN);
+        }
+    }
+
+    /** As {@link #activateRest}. */
+    private static void gradientsOfRest(
             Workbench bench,
+            int worker,
             TensorView dy,
             TensorView gate,
             TensorView up,
@@ -151,30 +175,40 @@ public final class Swiglu {
             Tensor dup,
             int row,
             int from,
-            int n,
-            int worker) {
-        float[] g = bench.scratch.floats(worker, 0, Workbench.CHUNK);
-        float[] u = bench.scratch.floats(worker, 1, Workbench.CHUNK);
-        float[] d = bench.scratch.floats(worker, 2, Workbench.CHUNK);
+            int n) {
+        float[] g = bench.scratch.floats(worker, 0, Lanes.COUNT);
+        float[] u = bench.scratch.floats(worker, 1, Lanes.COUNT);
+        float[] d = bench.scratch.floats(worker, 2, Lanes.COUNT);
         Rows.load(gate, row, from, n, g, 0);
         Rows.load(up, row, from, n, u, 0);
         Rows.load(dy, row, from, n, d, 0);
-        gradients(g, u, d, n);
+        FloatVector x = FloatVector.fromArray(F, g, 0);
+        FloatVector sigma = Lanes.sigmoid(x);
+        FloatVector silu = x.mul(sigma);
+        FloatVector dyVector = FloatVector.fromArray(F, d, 0);
+        dyVector.mul(FloatVector.fromArray(F, u, 0)).mul(slope(silu, sigma)).intoArray(g, 0);
+        dyVector.mul(silu).intoArray(u, 0);
         Rows.store(g, 0, dgate, row, from, n);
         Rows.store(u, 0, dup, row, from, n);
     }
 
-    /** g becomes dgate, u becomes dup. */
-    private static void gradients(float[] g, float[] u, float[] d, int n) {
-        for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector gi = FloatVector.fromArray(F, g, i);
-            FloatVector di = FloatVector.fromArray(F, d, i);
-            FloatVector sigma = Lanes.sigmoid(gi);
-            FloatVector silu = gi.mul(sigma);
-            // σ (1 + g (1 - σ)) = σ + silu (1 - σ)
-            FloatVector slope = silu.fma(sigma.neg().add(1f), sigma);
-            di.mul(FloatVector.fromArray(F, u, i)).mul(slope).intoArray(g, i);
-            di.mul(silu).intoArray(u, i);
+    /** {@code σ (1 + g (1 - σ)) = σ + silu (1 - σ)}. */
+    private static FloatVector slope(FloatVector silu, FloatVector sigma) {
+        return silu.fma(sigma.neg().add(1f), sigma);
+    }
+
+    private static FloatVector f32(MemorySegment x, long at, int i) {
+        return FloatVector.fromMemorySegment(F, x, at + 4L * i, LITTLE_ENDIAN);
+    }
+
+    private static FloatVector bf16(MemorySegment x, long at, int i) {
+        return Lanes.widen(ShortVector.fromMemorySegment(Lanes.SHORT, x, at + 2L * i, LITTLE_ENDIAN));
+    }
+
+    /** Where a part of a row lies, in bytes. */
+    private record Place(MemorySegment segment, long at) {
+        static Place of(TensorView x, int row, int column) {
+            return new Place(Rows.segment(x), Rows.offset(x, row, column));
         }
     }
 }
