@@ -41,8 +41,11 @@ public final class DecoderBuffers {
         }
     }
 
-    /** The largest block of logits that is ever whole, in bytes of float32. */
-    private static final long LOGITS_BYTES = 64L << 20;
+    /**
+     * The largest block of logits that is ever whole, in bytes of float32. Each block reads the output head anew: with half of this
+     * a vocabulary of 151,936 allows 96 rows, and a step of Qwen2.5-0.5B takes 4 % longer.
+     */
+    private static final long LOGITS_BYTES = 128L << 20;
 
     /** What only backward needs; T rows. */
     record Gradients(
