@@ -22,10 +22,8 @@ public final class Swiglu {
     private static final VectorSpecies<Float> F = Lanes.FLOAT;
 
     // Whole vectors are read and written where they lie: loading, computing and storing then overlap, where copies of
-    // rows wait
-    // for memory one after the other. Each loop is a method of its own and calls little, because C2 stops inlining in
-    // large
-    // methods, and a vector that goes through a call costs an object, which makes the loop five times slower.
+    // rows wait for memory one after the other. Each loop is a method of its own and calls little: C2 stops inlining in
+    // large methods, and a vector that goes through a call costs an object, which makes the loop five times slower.
 
     private Swiglu() {}
 
@@ -37,9 +35,9 @@ public final class Swiglu {
             Place u = Place.of(up, row, from);
             Place to = Place.of(y, row, from);
             if (f32) {
-                activateF32(g.segment, g.at, u.segment, u.at, to.segment, to.at, whole);
+                activateF32(g, u, to, whole);
             } else {
-                activateBf16(g.segment, g.at, u.segment, u.at, to.segment, to.at, whole);
+                activateBf16(g, u, to, whole);
             }
             if (whole < n) {
                 activateRest(bench, worker, gate, up, y, row, from + whole, n - whole);
@@ -47,20 +45,18 @@ public final class Swiglu {
         });
     }
 
-    private static void activateF32(
-            MemorySegment gate, long gateAt, MemorySegment up, long upAt, MemorySegment y, long yAt, int n) {
+    private static void activateF32(Place gate, Place up, Place y, int n) {
         for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector g = f32(gate, gateAt, i);
-            g.mul(Lanes.sigmoid(g)).mul(f32(up, upAt, i)).intoMemorySegment(y, yAt + 4L * i, LITTLE_ENDIAN);
+            FloatVector g = f32(gate, i);
+            g.mul(Lanes.sigmoid(g)).mul(f32(up, i)).intoMemorySegment(y.segment, y.at + 4L * i, LITTLE_ENDIAN);
         }
     }
 
-    private static void activateBf16(
-            MemorySegment gate, long gateAt, MemorySegment up, long upAt, MemorySegment y, long yAt, int n) {
+    private static void activateBf16(Place gate, Place up, Place y, int n) {
         for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector g = bf16(gate, gateAt, i);
-            FloatVector result = g.mul(Lanes.sigmoid(g)).mul(bf16(up, upAt, i));
-            Lanes.narrow(result).intoMemorySegment(y, yAt + 2L * i, LITTLE_ENDIAN);
+            FloatVector g = bf16(gate, i);
+            FloatVector result = g.mul(Lanes.sigmoid(g)).mul(bf16(up, i));
+            Lanes.narrow(result).intoMemorySegment(y.segment, y.at + 2L * i, LITTLE_ENDIAN);
         }
     }
 
@@ -82,30 +78,17 @@ public final class Swiglu {
         boolean f32 = dy.dtype() == DType.F32;
         bench.forChunks(dy.rows(), dy.cols(), (row, from, n, worker) -> {
             int whole = F.loopBound(n);
-            float[] sigmas = bench.scratch.floats(worker, 2, Workbench.CHUNK);
             Place d = Place.of(dy, row, from);
             Place g = Place.of(gate, row, from);
             Place u = Place.of(up, row, from);
             Place dg = Place.of(dgate, row, from);
             Place du = Place.of(dup, row, from);
             if (f32) {
-                gradientsF32(
-                        d.segment, d.at, g.segment, g.at, u.segment, u.at, dg.segment, dg.at, du.segment, du.at, whole);
+                gradientsF32(d, g, u, dg, du, whole);
             } else {
-                sigmoidsBf16(g.segment, g.at, sigmas, whole);
-                gradientsBf16(
-                        sigmas,
-                        d.segment,
-                        d.at,
-                        g.segment,
-                        g.at,
-                        u.segment,
-                        u.at,
-                        dg.segment,
-                        dg.at,
-                        du.segment,
-                        du.at,
-                        whole);
+                float[] sigmas = bench.scratch.floats(worker, 2, Workbench.CHUNK);
+                sigmoidsBf16(g, sigmas, whole);
+                gradientsBf16(sigmas, d, g, u, dg, du, whole);
             }
             if (whole < n) {
                 gradientsOfRest(bench, worker, dy, gate, up, dgate, dup, row, from + whole, n - whole);
@@ -113,54 +96,33 @@ public final class Swiglu {
         });
     }
 
-    private static void gradientsF32(
-            MemorySegment dy,
-            long dyAt,
-            MemorySegment gate,
-            long gateAt,
-            MemorySegment up,
-            long upAt,
-            MemorySegment dgate,
-            long dgateAt,
-            MemorySegment dup,
-            long dupAt,
-            int n) {
+    private static void gradientsF32(Place dy, Place gate, Place up, Place dgate, Place dup, int n) {
         for (int i = 0; i < n; i += Lanes.COUNT) {
-            FloatVector g = f32(gate, gateAt, i);
+            FloatVector g = f32(gate, i);
             FloatVector sigma = Lanes.sigmoid(g);
             FloatVector silu = g.mul(sigma);
-            FloatVector d = f32(dy, dyAt, i);
-            d.mul(f32(up, upAt, i)).mul(slope(silu, sigma)).intoMemorySegment(dgate, dgateAt + 4L * i, LITTLE_ENDIAN);
-            d.mul(silu).intoMemorySegment(dup, dupAt + 4L * i, LITTLE_ENDIAN);
+            FloatVector d = f32(dy, i);
+            d.mul(f32(up, i))
+                    .mul(slope(silu, sigma))
+                    .intoMemorySegment(dgate.segment, dgate.at + 4L * i, LITTLE_ENDIAN);
+            d.mul(silu).intoMemorySegment(dup.segment, dup.at + 4L * i, LITTLE_ENDIAN);
         }
     }
 
-    private static void sigmoidsBf16(MemorySegment gate, long gateAt, float[] sigmas, int n) {
+    private static void sigmoidsBf16(Place gate, float[] sigmas, int n) {
         for (int i = 0; i < n; i += Lanes.COUNT) {
-            Lanes.sigmoid(bf16(gate, gateAt, i)).intoArray(sigmas, i);
+            Lanes.sigmoid(bf16(gate, i)).intoArray(sigmas, i);
         }
     }
 
-    private static void gradientsBf16(
-            float[] sigmas,
-            MemorySegment dy,
-            long dyAt,
-            MemorySegment gate,
-            long gateAt,
-            MemorySegment up,
-            long upAt,
-            MemorySegment dgate,
-            long dgateAt,
-            MemorySegment dup,
-            long dupAt,
-            int n) {
+    private static void gradientsBf16(float[] sigmas, Place dy, Place gate, Place up, Place dgate, Place dup, int n) {
         for (int i = 0; i < n; i += Lanes.COUNT) {
             FloatVector sigma = FloatVector.fromArray(F, sigmas, i);
-            FloatVector silu = bf16(gate, gateAt, i).mul(sigma);
-            FloatVector d = bf16(dy, dyAt, i);
-            Lanes.narrow(d.mul(bf16(up, upAt, i)).mul(slope(silu, sigma)))
-                    .intoMemorySegment(dgate, dgateAt + 2L * i, LITTLE_ENDIAN);
-            Lanes.narrow(d.mul(silu)).intoMemorySegment(dup, dupAt + 2L * i, LITTLE_ENDIAN);
+            FloatVector silu = bf16(gate, i).mul(sigma);
+            FloatVector d = bf16(dy, i);
+            Lanes.narrow(d.mul(bf16(up, i)).mul(slope(silu, sigma)))
+                    .intoMemorySegment(dgate.segment, dgate.at + 2L * i, LITTLE_ENDIAN);
+            Lanes.narrow(d.mul(silu)).intoMemorySegment(dup.segment, dup.at + 2L * i, LITTLE_ENDIAN);
         }
     }
 
@@ -197,12 +159,12 @@ public final class Swiglu {
         return silu.fma(sigma.neg().add(1f), sigma);
     }
 
-    private static FloatVector f32(MemorySegment x, long at, int i) {
-        return FloatVector.fromMemorySegment(F, x, at + 4L * i, LITTLE_ENDIAN);
+    private static FloatVector f32(Place x, int i) {
+        return FloatVector.fromMemorySegment(F, x.segment, x.at + 4L * i, LITTLE_ENDIAN);
     }
 
-    private static FloatVector bf16(MemorySegment x, long at, int i) {
-        return Lanes.widen(ShortVector.fromMemorySegment(Lanes.SHORT, x, at + 2L * i, LITTLE_ENDIAN));
+    private static FloatVector bf16(Place x, int i) {
+        return Lanes.widen(ShortVector.fromMemorySegment(Lanes.SHORT, x.segment, x.at + 2L * i, LITTLE_ENDIAN));
     }
 
     /** Where a part of a row lies, in bytes. */
