@@ -11,7 +11,7 @@ import tempfile
 from known_shapes import SHAPES
 from measuring import medians, provenance, ratios, run
 
-FIGURES = ("tokens_per_second", "first_token_ms", "token_ms", "peak_rss_bytes")
+FIGURES = ("tokens_per_second", "first_token_ms", "token_ms", "command_seconds", "peak_rss_bytes")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -73,6 +73,7 @@ def compare(root, name, flags, rounds):
         "pytorch": medians(pytorch, FIGURES),
         "speed_ratio": ratios(graft, pytorch, "tokens_per_second"),
         "token_ratio": ratios(pytorch, graft, "token_ms"),
+        "command_ratio": ratios(pytorch, graft, "command_seconds"),
         "memory_ratio": ratios(graft, pytorch, "peak_rss_bytes"),
         "same_first_tokens": same_first_tokens(graft[0]["ids"], pytorch[0]["ids"]),
     }

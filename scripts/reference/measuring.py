@@ -5,14 +5,17 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 
 
 def run(command):
-    """Runs a command that prints one JSON object last, and returns it."""
+    """Runs a command that prints one JSON object last, and returns it, with the seconds that the command took from start to end."""
+    start = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    seconds = time.perf_counter() - start
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return json.loads(done.stdout.strip().splitlines()[-1]) | {"command_seconds": seconds}
 
 
 def provenance(root, kind, arguments):

@@ -53,6 +53,30 @@ abstract class AttentionConformance extends Conformance {
         setup.checkBackward();
     }
 
+    static List<Arguments> longCases() {
+        List<Arguments> cases = new ArrayList<>();
+        for (Precision precision : Precision.values()) {
+            for (int window : new int[] {0, 90}) {
+                cases.add(Arguments.of(precision, new AttentionShape(3, 1, 64, 0.125f, window)));
+                cases.add(Arguments.of(precision, new AttentionShape(2, 1, 100, 0.1f, window)));
+                cases.add(Arguments.of(precision, new AttentionShape(4, 2, 128, 0.09f, window)));
+                cases.add(Arguments.of(precision, new AttentionShape(1, 1, 256, 0.06f, window)));
+            }
+        }
+        return cases;
+    }
+
+    /** Several blocks of queries and of keys on every engine, a window wider than a block, and heads of every size that has code of its own. */
+    @ParameterizedTest
+    @MethodSource("longCases")
+    void longSequences(Precision precision, AttentionShape shape) {
+        Sequences sequences =
+                new Sequences(new int[] {0, 270}, new int[] {270, 70}, new int[] {0, 270}, new int[] {270, 201});
+        Setup setup = new Setup(compute(precision), Layout.PITCHED, shape, sequences);
+        setup.checkForward(1);
+        setup.checkBackward();
+    }
+
     /** Generation: each sequence has its slot in a key cache; what lies beyond its keys is never read. */
     @ParameterizedTest
     @EnumSource

@@ -5,6 +5,7 @@ import dev.graft.engine.LinearSetup.Adapters;
 import dev.graft.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -71,6 +72,23 @@ abstract class LinearConformance extends Conformance {
                 LinearAssertions.forward(fixture, setup);
             } else {
                 LinearAssertions.backward(fixture, setup);
+            }
+        }
+    }
+
+    /** More ranks than an engine may take at once. Dropout of one half scales by 2, which is exact. */
+    @ParameterizedTest
+    @EnumSource
+    void greatRanks(Precision precision) {
+        DType dtype = compute(precision);
+        for (Dropout dropout : new @Nullable Dropout[] {null, new Dropout(0.5f, 42, 7, 0)}) {
+            for (int rank : new int[] {67, 256}) {
+                LinearSetup forward = new LinearSetup(fixture, dtype, Layout.PITCHED, true, 70, 96)
+                        .layer(80, false, Adapters.ONE, rank, dropout);
+                LinearAssertions.forward(fixture, forward);
+                LinearSetup backward = new LinearSetup(fixture, dtype, Layout.PITCHED, false, 70, 96)
+                        .layer(80, false, Adapters.ONE, rank, dropout);
+                LinearAssertions.backward(fixture, backward);
             }
         }
     }

@@ -15,7 +15,7 @@ abstract class RmsNormConformance extends Conformance {
     private static final float EPSILON = 1e-5f;
 
     static List<Arguments> cases() {
-        int[][] sizes = {{1, 1}, {1, 577}, {3, 2}, {13, 16}, {13, 63}, {64, 48}, {207, 96}};
+        int[][] sizes = {{1, 1}, {1, 577}, {3, 2}, {13, 16}, {13, 63}, {64, 48}, {207, 96}, {2, 9001}, {2, 25_000}};
         List<Arguments> cases = new ArrayList<>();
         for (Precision precision : Precision.values()) {
             for (Layout layout : Layout.values()) {

@@ -14,7 +14,7 @@ abstract class RopeConformance extends Conformance {
     private static final int POSITIONS = 300;
 
     static List<Arguments> cases() {
-        int[][] sizes = {{1, 1, 2}, {3, 9, 64}, {13, 3, 8}, {13, 2, 20}, {64, 1, 64}, {207, 4, 6}};
+        int[][] sizes = {{1, 1, 2}, {3, 9, 64}, {13, 3, 8}, {13, 2, 20}, {64, 1, 64}, {5, 6, 128}, {207, 4, 6}};
         List<Arguments> cases = new ArrayList<>();
         for (Precision precision : Precision.values()) {
             for (Layout layout : Layout.values()) {

@@ -28,6 +28,9 @@ final class GenerateComparison implements ResultKind {
                 "a token, warm: Graft",
                 "transformers",
                 "ratio",
+                "the whole command: Graft",
+                "transformers",
+                "ratio",
                 "Graft's peak memory",
                 "transformers'",
                 "same tokens");
@@ -43,6 +46,9 @@ final class GenerateComparison implements ResultKind {
                     Figures.number(file.number(graft, "token_ms")) + " ms",
                     Figures.number(file.number(pytorch, "token_ms")) + " ms",
                     PytorchComparison.range(file, file.need(model, "token_ratio")),
+                    commandSeconds(file, graft),
+                    commandSeconds(file, pytorch),
+                    model.has("command_ratio") ? PytorchComparison.range(file, model.get("command_ratio")) : "",
                     Figures.gib(file.number(graft, "peak_rss_bytes")),
                     Figures.gib(file.number(pytorch, "peak_rss_bytes")),
                     file.need(model, "same_first_tokens").asText() + " of "
@@ -60,6 +66,11 @@ final class GenerateComparison implements ResultKind {
                 + json.path("prompt_tokens").asText() + " tokens of prompt, "
                 + json.path("new_tokens").asText() + " new ones";
         return new Section(heading, table, List.of(what));
+    }
+
+    /** From the start of the process to its end; older files lack it. */
+    private static String commandSeconds(ResultFile file, JsonNode runs) {
+        return runs.has("command_seconds") ? Figures.number(file.number(runs, "command_seconds")) + " s" : "";
     }
 
     @Override

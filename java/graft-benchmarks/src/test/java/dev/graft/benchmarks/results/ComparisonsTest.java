@@ -29,8 +29,9 @@ class ComparisonsTest {
         Section section = Samples.sections("compare-generate.json").getFirst();
         assertThat(section.heading()).isEqualTo("Greedy generation, tiny, batch 1, 64 tokens of prompt, 128 new ones");
         assertThat(section.table().lines())
-                .contains("| base + adapter | bf16 | 40.0 tokens/s | 20.0 tokens/s | 2.00 | 20.0 ms | 50.0 ms "
-                        + "| 2.50 (2.40–2.60) | 0.50 GiB | 0.50 GiB | 97 of 128 |");
+                .contains(
+                        "| base + adapter | bf16 | 40.0 tokens/s | 20.0 tokens/s | 2.00 | 20.0 ms | 50.0 ms "
+                                + "| 2.50 (2.40–2.60) | 6.00 s | 9.00 s | 1.50 (1.40–1.60) | 0.50 GiB | 0.50 GiB | 97 of 128 |");
         assertThat(section.notes().getFirst()).contains("PyTorch 2.13, transformers 5.18, PEFT 0.21, 2 threads");
     }
 
