@@ -150,8 +150,7 @@ public final class Trainer implements AutoCloseable {
                         checkpoint(listener);
                     }
                 } catch (EngineFailure failure) {
-                    // kernels fail long after they were launched; a step waits for its own before it ends, so this is
-                    // its own
+                    // kernels fail long after they were launched, but a step waits for its own before it ends
                     throw failure.at("step " + next, lastGoodCheckpoint());
                 }
                 if (stopping) {

@@ -61,8 +61,7 @@ class ReferenceOpsTest {
     @CsvSource({"1, 1, 0", "4, 2, 0", "6, 2, 2", "4, 4, 3"})
     void attentionBackwardIsTheGradient(int heads, int keyValueHeads, int window) {
         AttentionShape shape = new AttentionShape(heads, keyValueHeads, 3, 0.7f, window);
-        // one ordinary sequence, an empty one, queries at the end of a longer key cache, one that stands before the
-        // others
+        // one ordinary sequence, an empty one, queries at the end of a longer key cache, one before the others
         Sequences sequences = new Sequences(
                 new int[] {1, 4, 4, 0}, new int[] {3, 0, 2, 1}, new int[] {1, 0, 4, 0}, new int[] {3, 0, 5, 1});
         Matrix q = random(6, heads * 3);

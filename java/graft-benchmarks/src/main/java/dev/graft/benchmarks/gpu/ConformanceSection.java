@@ -65,8 +65,8 @@ final class ConformanceSection implements Section {
         System.setProperty(ENGINE_PROPERTY, verification.target().engineName());
         Tally tally = new Tally();
         long start = System.nanoTime();
-        // the driver makes a GPU's context anew for each engine, unless one is open all the while; the emulator counts
-        // those there are
+        // a driver makes a GPU's context anew for each engine unless one is open all the while; the emulator, which
+        // counts those that are open, does not
         CudaEngine kept = verification.target().isEmulated()
                 ? null
                 : verification.target().open(0);

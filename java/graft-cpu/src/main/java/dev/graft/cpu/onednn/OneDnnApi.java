@@ -79,9 +79,8 @@ final class OneDnnApi {
     private static final MethodHandle MEMORY_DESC_SIZE =
             handle("dnnl_memory_desc_get_size", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
 
-    // dnnl_status_t dnnl_memory_create(dnnl_memory_t *memory, const_dnnl_memory_desc_t memory_desc, dnnl_engine_t
-    // engine,
-    //     void *handle)
+    // dnnl_status_t dnnl_memory_create(dnnl_memory_t *memory, const_dnnl_memory_desc_t memory_desc,
+    //     dnnl_engine_t engine, void *handle)
     private static final MethodHandle MEMORY_CREATE =
             handle("dnnl_memory_create", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
@@ -136,9 +135,8 @@ final class OneDnnApi {
             "dnnl_matmul_primitive_desc_create",
             FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-    // const_dnnl_memory_desc_t dnnl_primitive_desc_query_md(const_dnnl_primitive_desc_t primitive_desc, dnnl_query_t
-    // what,
-    //     int index)
+    // const_dnnl_memory_desc_t dnnl_primitive_desc_query_md(const_dnnl_primitive_desc_t primitive_desc,
+    //     dnnl_query_t what, int index)
     private static final MethodHandle PRIMITIVE_DESC_QUERY_MD =
             handle("dnnl_primitive_desc_query_md", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT));
 

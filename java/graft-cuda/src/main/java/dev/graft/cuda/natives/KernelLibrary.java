@@ -46,7 +46,7 @@ public final class KernelLibrary {
     private final MethodHandle checkDevice;
 
     // int32_t graft_convert(stream, source_dtype, source, source_pitch, destination_dtype, destination,
-    // destination_pitch, rows, cols)
+    //                       destination_pitch, rows, cols)
     private final MethodHandle convert;
 
     // int32_t graft_fill_rows(stream, dtype, bias, bias_dtype, residual, residual_pitch, y, y_pitch, rows, cols)
@@ -65,7 +65,7 @@ public final class KernelLibrary {
     private final MethodHandle addColumnSums;
 
     // int32_t graft_row_norms(stream, dtype, weight, weight_pitch, a, a_pitch, b, b_pitch, rank, scale, norms, rows,
-    // cols)
+    //                         cols)
     private final MethodHandle rowNorms;
 
     // int32_t graft_rescale_forward(stream, dtype, z, z_pitch, magnitude, norms, bias, bias_dtype, residual,
@@ -91,23 +91,19 @@ public final class KernelLibrary {
     private final MethodHandle rope;
 
     // int32_t graft_attention_forward(stream, dtype, attention, q, q_pitch, k, k_pitch, v, v_pitch, o, o_pitch,
-    // log_sum_exp,
-    //                                 log_sum_exp_pitch)
+    //                                 log_sum_exp, log_sum_exp_pitch)
     private final MethodHandle attentionForward;
 
     // int32_t graft_attention_backward(stream, dtype, attention, q, q_pitch, k, k_pitch, v, v_pitch, o, o_pitch,
-    // log_sum_exp,
-    //                                  log_sum_exp_pitch, d_o, d_o_pitch, dq, dq_pitch, dk, dk_pitch, dv, dv_pitch,
-    // query_rows,
-    //                                  scratch, scratch_bytes)
+    //                                  log_sum_exp, log_sum_exp_pitch, d_o, d_o_pitch, dq, dq_pitch, dk, dk_pitch,
+    //                                  dv, dv_pitch, query_rows, scratch, scratch_bytes)
     private final MethodHandle attentionBackward;
 
     // int32_t graft_swiglu_forward(stream, dtype, gate, gate_pitch, up, up_pitch, y, y_pitch, rows, cols)
     private final MethodHandle swigluForward;
 
-    // int32_t graft_swiglu_backward(stream, dtype, dy, dy_pitch, gate, gate_pitch, up, up_pitch, d_gate, d_gate_pitch,
-    // d_up,
-    //                               d_up_pitch, rows, cols)
+    // int32_t graft_swiglu_backward(stream, dtype, dy, dy_pitch, gate, gate_pitch, up, up_pitch, d_gate,
+    //                               d_gate_pitch, d_up, d_up_pitch, rows, cols)
     private final MethodHandle swigluBackward;
 
     // int32_t graft_gelu_forward(stream, dtype, x, x_pitch, y, y_pitch, rows, cols)
@@ -120,8 +116,7 @@ public final class KernelLibrary {
     private final MethodHandle add;
 
     // int32_t graft_cross_entropy(stream, logits, logits_pitch, targets, gradient_scale, losses, d_logits_dtype,
-    // d_logits,
-    //                             d_logits_pitch, rows, vocabulary)
+    //                             d_logits, d_logits_pitch, rows, vocabulary)
     private final MethodHandle crossEntropy;
 
     // int32_t graft_sum_of_squares(stream, x, n, result, scratch, scratch_bytes)
