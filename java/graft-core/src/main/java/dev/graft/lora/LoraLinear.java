@@ -65,19 +65,25 @@ public final class LoraLinear implements AutoCloseable {
         this.workspace = new Workspace(engine);
         this.unadapted = weight.clone();
         this.seed = options.seed();
-        int rows = options.maxRows();
-        var dtype = precision.compute();
-        TargetMatcher.Match match = new TargetMatcher.Match(module, config.rank(), config.alpha());
-        this.adapter = LoraAdapter.create(config, List.of(match), workspace, precision, true);
-        this.buffers = new LoraBuffers(workspace, List.of(adapter), rows, rows, precision, LoraBuffers.Keep.ALL_LAYERS);
-        this.x = workspace.tensor(MemoryKind.ACTIVATIONS, "x", dtype, rows, module.in());
-        this.y = workspace.tensor(MemoryKind.ACTIVATIONS, "y and dy", dtype, rows, module.out());
-        this.dx = workspace.tensor(MemoryKind.WORKSPACE, "dx", dtype, rows, module.in());
-        start(config);
-        Tensor frozen = workspace.tensor(MemoryKind.FROZEN_WEIGHTS, "W0", dtype, module.out(), module.in());
-        engine.upload(unadapted, frozen);
-        this.linear = new Linear(NAME, new Weight(NAME, frozen.asReadOnly(), null), null);
-        adapter.startMagnitudes(engine, name -> frozen);
+        try {
+            int rows = options.maxRows();
+            var dtype = precision.compute();
+            TargetMatcher.Match match = new TargetMatcher.Match(module, config.rank(), config.alpha());
+            this.adapter = LoraAdapter.create(config, List.of(match), workspace, precision, true);
+            this.buffers =
+                    new LoraBuffers(workspace, List.of(adapter), rows, rows, precision, LoraBuffers.Keep.ALL_LAYERS);
+            this.x = workspace.tensor(MemoryKind.ACTIVATIONS, "x", dtype, rows, module.in());
+            this.y = workspace.tensor(MemoryKind.ACTIVATIONS, "y and dy", dtype, rows, module.out());
+            this.dx = workspace.tensor(MemoryKind.WORKSPACE, "dx", dtype, rows, module.in());
+            start(config);
+            Tensor frozen = workspace.tensor(MemoryKind.FROZEN_WEIGHTS, "W0", dtype, module.out(), module.in());
+            engine.upload(unadapted, frozen);
+            this.linear = new Linear(NAME, new Weight(NAME, frozen.asReadOnly(), null), null);
+            adapter.startMagnitudes(engine, name -> frozen);
+        } catch (RuntimeException | Error e) {
+            workspace.close();
+            throw e;
+        }
     }
 
     private void start(LoraConfig config) {

@@ -1,6 +1,7 @@
 package dev.graft.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -17,6 +18,7 @@ import dev.graft.engine.Workspace;
 import dev.graft.io.Json;
 import dev.graft.io.SafetensorsFile;
 import dev.graft.lora.LoraConfig;
+import dev.graft.lora.LoraLinear;
 import dev.graft.model.Architecture;
 import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
@@ -30,6 +32,7 @@ import dev.graft.train.Trainer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -250,6 +253,31 @@ class FaultInjectionTest {
             assertThat(Long.parseLong(numbers.group(2))).as(text).isBetween(0L, bytes);
             assertThat(Long.parseLong(numbers.group(1))).as(text).isGreaterThan(Long.parseLong(numbers.group(2)));
         }
+    }
+
+    /** One layer without a model around it: an engine that goes on has all its memory back. */
+    @Test
+    void aLayerThatCannotBeMadeLeavesNothing() {
+        LoraConfig dora = LoraConfig.builder().rank(2).alpha(4).dora(true).build();
+        float[] weight = new float[8 * 6];
+        Arrays.fill(weight, 1);
+        try (CudaEngine engine = Emulation.open(CudaSettings.DEFAULT_BORDER)) {
+            long own = engine.liveBytes();
+            long before = control.count(Kind.ALLOCATION);
+            LoraLinear.create(engine, Precision.F32, weight, 8, 6, dora, 1, 4).close();
+            long taken = control.count(Kind.ALLOCATION) - before;
+            assertThat(taken).isGreaterThan(5);
+            for (long n = 1; n <= taken; n++) {
+                control.fail(Kind.ALLOCATION, n);
+                assertThatThrownBy(() -> LoraLinear.create(engine, Precision.F32, weight, 8, 6, dora, 1, 4))
+                        .isInstanceOf(InputException.class)
+                        .hasMessageStartingWith("out of GPU memory");
+                assertThat(engine.liveBytes())
+                        .as("after allocation " + n + " failed")
+                        .isEqualTo(own);
+            }
+        }
+        control.assertNothingAlive();
     }
 
     @Test
