@@ -66,7 +66,7 @@ abstract class AttentionConformance extends Conformance {
         return cases;
     }
 
-    /** Several blocks of queries and of keys on every engine, a window wider than a block, and heads of every size that has code of its own. */
+    /** Several blocks of queries and of keys on every engine, a window wider than one, heads of each size that has code of its own. */
     @ParameterizedTest
     @MethodSource("longCases")
     void longSequences(Precision precision, AttentionShape shape) {
