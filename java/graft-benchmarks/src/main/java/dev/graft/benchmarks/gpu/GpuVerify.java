@@ -31,11 +31,13 @@ public final class GpuVerify implements Callable<Integer> {
             new KernelsSection(),
             new LoraLinearSection(),
             new StepSection(),
+            new OperationsSection(),
             new TrainingSection(),
             new PytorchSection(),
+            new GrowthSection(),
             new SanitizeSection());
 
-    private static final String USUAL = "environment,conformance,training,kernels,lora_linear,step";
+    private static final String USUAL = "environment,conformance,training,kernels,lora_linear,step,operations";
 
     private static final int WRONG = 3;
 
@@ -50,7 +52,8 @@ public final class GpuVerify implements Callable<Integer> {
             split = ",",
             paramLabel = "NAME",
             defaultValue = USUAL,
-            description = "Those to run, in this order (default: ${DEFAULT-VALUE}); besides: pytorch, sanitize, none.")
+            description =
+                    "Those to run, in this order (default: ${DEFAULT-VALUE}); besides: pytorch, growth, sanitize, none.")
     private List<String> sections = List.of();
 
     @Option(names = "--tiny", description = "Everything once, at sizes for the emulator.")

@@ -34,6 +34,8 @@ final class Table {
         kernels(report.path("kernels"));
         layers(report.path("lora_linear"));
         steps(report.path("step"));
+        operations(report.path("operations"));
+        growth(report.path("growth"));
         ratios(report.path("ratios"));
         sanitize(report.path("sanitize"));
         return lines;
@@ -153,6 +155,53 @@ final class Table {
                 .forEach(step -> line(
                         "step of %s: %s",
                         step.path("shape").asText(), step.path("reason").asText()));
+    }
+
+    private void operations(JsonNode section) {
+        if (!section.has("operations")) {
+            return;
+        }
+        line(
+                "operations of a step of %s, %d x %d, rank %d: %.1f ms, each waited for",
+                section.path("shape").asText(),
+                section.path("batch").asInt(),
+                section.path("seq").asInt(),
+                section.path("rank").asInt(),
+                section.path("ms").asDouble());
+        line("%-42s %6s %10s %10s %10s %8s", "operation", "calls", "ms", "floor", "gap", "share");
+        for (JsonNode operation : section.path("operations")) {
+            line(
+                    "%-42s %6d %10.3f %10.3f %10.3f %7.1f%%",
+                    operation.path("operation").asText(),
+                    operation.path("calls").asLong(),
+                    operation.path("ms").asDouble(),
+                    operation.path("floor_ms").asDouble(),
+                    operation.path("gap_ms").asDouble(),
+                    100 * operation.path("share").asDouble());
+        }
+    }
+
+    private void growth(JsonNode section) {
+        for (JsonNode sweep : section.path("sweeps")) {
+            for (JsonNode point : sweep.path("points")) {
+                JsonNode run = point.path("run");
+                String at = sweep.path("x").asText() + " " + point.path("x").asText();
+                if (point.has("refused")) {
+                    line("growth, %s: %s", at, point.path("refused").asText());
+                } else {
+                    line(
+                            "growth, %s: %s, %d x %d, %.0f tokens/s, %.1f ms, %.1f GiB%s",
+                            at,
+                            run.path("shape").asText(),
+                            run.path("batch").asInt(),
+                            run.path("seq").asInt(),
+                            run.path("tokens_per_second").asDouble(),
+                            run.path("step_ms").asDouble(),
+                            run.path("used_bytes").asDouble() / 0x1p30,
+                            run.path("gradient_checkpointing").asBoolean() ? ", with gradient checkpointing" : "");
+                }
+            }
+        }
     }
 
     private void ratios(JsonNode ratios) {

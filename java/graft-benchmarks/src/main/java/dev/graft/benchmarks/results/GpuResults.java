@@ -27,6 +27,7 @@ final class GpuResults implements ResultKind {
                     "LoRA linear layers on " + gpu + ", as multiples of the frozen layer's time",
                     layers(file),
                     notes);
+            add(sections, "Operations of a step on " + gpu + ", the largest gap first", operations(file), notes);
             add(sections, "Kernels on " + gpu, kernels(file), notes);
             add(
                     sections,
@@ -38,6 +39,7 @@ final class GpuResults implements ResultKind {
                     "Steps on " + gpu + " against transformers and PEFT, more than 1 where Graft is better",
                     stepRatios(file),
                     notes);
+            sweeps(file).forEach(sweep -> sections.add(sweep.section(notes)));
         }
         return sections;
     }
@@ -116,6 +118,26 @@ final class GpuResults implements ResultKind {
         return Figures.overhead(file.number(layer.path(way).path(pass), "ratio"));
     }
 
+    private static MarkdownTable operations(ResultFile file) {
+        MarkdownTable table = MarkdownTable.of("operation", "calls", "time", "floor", "gap", "share");
+        for (JsonNode operation : file.json().path("operations").path("operations")) {
+            table.row(
+                    file.need(operation, "operation").asText(),
+                    operation.path("calls").asText(),
+                    Figures.time(1e3 * file.number(operation, "ms")),
+                    Figures.time(1e3 * file.number(operation, "floor_ms")),
+                    Figures.time(1e3 * file.number(operation, "gap_ms")),
+                    Figures.number(100 * file.number(operation, "share")) + " %");
+        }
+        return table;
+    }
+
+    private static List<Sweep> sweeps(ResultFile file) {
+        JsonNode growth = file.json().path("growth");
+        String gpu = file.json().path("environment").path("gpu").asText();
+        return growth.has("sweeps") ? Sweep.of(file, growth, "bf16, on " + gpu, "used_bytes") : List.of();
+    }
+
     private static MarkdownTable kernels(ResultFile file) {
         MarkdownTable table = MarkdownTable.of("operation", "size", "time", "rate", "of the floor");
         for (JsonNode kernel : file.json().path("kernels").path("kernels")) {
@@ -180,9 +202,12 @@ final class GpuResults implements ResultKind {
         return table;
     }
 
-    /** None: a GPU's steps are few, its kernels too many. */
+    /** Of the sweeps: a GPU's steps are few, its kernels too many. */
     @Override
     public List<Plot> plots(List<ResultFile> files) {
-        return List.of();
+        return files.stream()
+                .flatMap(file -> sweeps(file).stream())
+                .map(Sweep::plot)
+                .toList();
     }
 }

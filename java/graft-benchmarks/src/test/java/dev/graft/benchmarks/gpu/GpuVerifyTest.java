@@ -33,7 +33,7 @@ class GpuVerifyTest {
         // the sections of two runs stand in one file
         assertThat(verify(out, "--sections", "environment,kernels,lora_linear", "--command", "test"))
                 .isZero();
-        assertThat(verify(out, "--sections", "step,training,conformance", "--tests", "OfRope"))
+        assertThat(verify(out, "--sections", "step,operations,growth,training,conformance", "--tests", "OfRope"))
                 .isZero();
         JsonNode report = Json.read(out);
         assertThat(report.path("environment").path("command").asText()).isEqualTo("test");
@@ -57,6 +57,21 @@ class GpuVerifyTest {
             double planned = step.path("plan_bytes").asDouble();
             assertThat(step.path("used_bytes").asDouble()).isBetween(planned, 1.05 * planned);
         });
+        JsonNode operations = report.path("operations").path("operations");
+        assertThat(operations).hasSizeGreaterThan(15);
+        double largest = Double.POSITIVE_INFINITY;
+        for (JsonNode operation : operations) {
+            double gap = operation.path("gap_ms").asDouble();
+            assertThat(gap).isLessThanOrEqualTo(largest);
+            largest = gap;
+            assertThat(operation.path("calls").asLong()).isPositive();
+        }
+        assertThat(report.path("growth").path("sweeps"))
+                .hasSize(4)
+                .allSatisfy(sweep -> assertThat(sweep.path("points")).hasSize(1).allSatisfy(point -> {
+                    double planned = point.path("run").path("plan_bytes").asDouble();
+                    assertThat(point.path("run").path("used_bytes").asDouble()).isBetween(planned, 1.05 * planned);
+                }));
         assertThat(report.path("training").path("outcomes")).hasSize(2);
         assertThat(report.path("conformance").path("succeeded").asInt()).isPositive();
     }

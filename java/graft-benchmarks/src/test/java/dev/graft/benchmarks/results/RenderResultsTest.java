@@ -72,7 +72,8 @@ class RenderResultsTest {
             List<Path> sorted = files.sorted().toList();
             assertThat(sorted)
                     .extracting(file -> file.getFileName().toString())
-                    .containsExactly("compare-generate.png", "compare-pytorch.png", "cost-growth-seq.png");
+                    .containsExactly(
+                            "compare-generate.png", "compare-pytorch.png", "cost-growth-seq.png", "gpu-shape.png");
             for (Path file : sorted) {
                 BufferedImage image = ImageIO.read(file.toFile());
                 assertThat(image.getWidth()).isEqualTo(900);
