@@ -27,6 +27,10 @@ GRAFT_EMULATOR_API void graft_emulator_reset(void);
 /* 0 (default): threads, warps and blocks run from the first to the last. 1: from the last to the first. */
 GRAFT_EMULATOR_API void graft_emulator_set_descending(int32_t descending);
 
+/* 0 (default): launches are done at once. 1: launches on a stream that is not the oldest one are put off until somebody waits for them
+ * (the stream, or an event recorded after them), so that work that forgot to wait comes too early. Copies and products are not. */
+GRAFT_EMULATOR_API void graft_emulator_set_late(int32_t late);
+
 /* ---- the device */
 
 /* Bytes of device memory; default 2 GiB. What is allocated already stays. */

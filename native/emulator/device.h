@@ -127,7 +127,9 @@ int32_t launch(const char *operation, void (*kernel)(Parameters...), dim3 grid, 
     const auto call = [=] { kernel(static_cast<Parameters>(arguments)...); };
     using Call = decltype(call);
     const emulator::Launch launched{operation, [](const void *closure) { (*static_cast<Call *>(closure))(); }, &call, grid, block,
-                                    shared_bytes, stream};
+                                    shared_bytes, stream,
+                                    [](const void *closure) -> const void * { return new Call(*static_cast<Call *>(closure)); },
+                                    [](const void *closure) { delete static_cast<Call *>(closure); }};
     return emulator::run_launch(launched) == 0 ? GRAFT_OK : fail(GRAFT_CUDA_ERROR, operation, emulator::launch_error());
 }
 

@@ -6,11 +6,11 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "control.h"
+#include "late.h"
 #include "memory.h"
 #include "state.h"
 
@@ -18,10 +18,18 @@ namespace graft::emulator {
 
 namespace {
 
+/* What an event knows of its last record. */
+struct Event {
+    int64_t time = 0; /* in nanoseconds; 0: it never was */
+    const void *stream = nullptr;
+    uint64_t launches = 0; /* that the stream had put off */
+};
+
 struct Handles {
     std::mutex mutex;
-    std::set<const void *> streams;
-    std::map<const void *, int64_t> events; /* nanoseconds of the last record, 0: none */
+    std::map<const void *, int64_t> streams; /* by age: smaller numbers are older */
+    int64_t streams_so_far = 0;
+    std::map<const void *, Event> events;
     int64_t context_owners = 0;
     int64_t cublas = 0;
 };
@@ -42,11 +50,11 @@ void end_context() {
     release_all();
     clear_context_error();
     std::lock_guard lock(handles.mutex);
-    for (const void *stream : handles.streams) {
+    for (const auto &[stream, age] : handles.streams) {
         delete static_cast<const char *>(stream);
     }
     handles.streams.clear();
-    for (const auto &[event, time] : handles.events) {
+    for (const auto &[event, record] : handles.events) {
         delete static_cast<const char *>(event);
     }
     handles.events.clear();
@@ -85,6 +93,20 @@ bool is_stream(const void *stream) {
     }
     std::lock_guard lock(handles.mutex);
     return handles.streams.count(stream) != 0;
+}
+
+bool is_side_stream(const void *stream) {
+    std::lock_guard lock(handles.mutex);
+    const auto found = handles.streams.find(stream);
+    if (found == handles.streams.end()) {
+        return false;
+    }
+    for (const auto &[other, age] : handles.streams) {
+        if (age < found->second) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void count_cublas_handle(int64_t difference) {
@@ -298,6 +320,16 @@ DRIVER cuCtxGetDevice(int *device) {
 }
 
 DRIVER cuCtxSynchronize() {
+    std::vector<const void *> streams;
+    {
+        std::lock_guard lock(handles.mutex);
+        for (const auto &[stream, age] : handles.streams) {
+            streams.push_back(stream);
+        }
+    }
+    for (const void *stream : streams) {
+        catch_up(stream);
+    }
     return usable();
 }
 
@@ -315,7 +347,7 @@ DRIVER cuStreamCreate(void **stream, unsigned) {
     }
     std::lock_guard lock(handles.mutex);
     *stream = new char;
-    handles.streams.insert(*stream);
+    handles.streams.emplace(*stream, handles.streams_so_far++);
     return SUCCESS;
 }
 
@@ -325,6 +357,7 @@ DRIVER cuStreamCreateWithPriority(void **stream, unsigned flags, int) {
 
 /* As a context that has failed still lets go of its handles, so does this. */
 DRIVER cuStreamDestroy_v2(void *stream) {
+    catch_up(stream);
     std::lock_guard lock(handles.mutex);
     if (handles.streams.erase(stream) == 0) {
         return bad_handle("cuStreamDestroy", stream);
@@ -334,6 +367,7 @@ DRIVER cuStreamDestroy_v2(void *stream) {
 }
 
 DRIVER cuStreamSynchronize(void *stream) {
+    catch_up(stream);
     if (const int result = usable()) {
         return result;
     }
@@ -352,7 +386,7 @@ DRIVER cuEventCreate(void **event, unsigned) {
     }
     std::lock_guard lock(handles.mutex);
     *event = new char;
-    handles.events.emplace(*event, 0);
+    handles.events.emplace(*event, Event{});
     return SUCCESS;
 }
 
@@ -377,11 +411,20 @@ DRIVER cuEventRecord(void *event, void *stream) {
     if (found == handles.events.end()) {
         return bad_handle("cuEventRecord", event);
     }
-    found->second = now();
+    found->second = {now(), stream, put_off_so_far(stream)};
     return SUCCESS;
 }
 
 DRIVER cuEventSynchronize(void *event) {
+    {
+        std::unique_lock lock(handles.mutex);
+        const auto found = handles.events.find(event);
+        if (found != handles.events.end()) {
+            const Event record = found->second;
+            lock.unlock();
+            catch_up(record.stream, record.launches);
+        }
+    }
     if (const int result = usable()) {
         return result;
     }
@@ -407,9 +450,9 @@ DRIVER cuEventElapsedTime(float *milliseconds, void *start, void *end) {
     std::lock_guard lock(handles.mutex);
     const auto first = handles.events.find(start);
     const auto last = handles.events.find(end);
-    if (first == handles.events.end() || last == handles.events.end() || first->second == 0 || last->second == 0) {
+    if (first == handles.events.end() || last == handles.events.end() || first->second.time == 0 || last->second.time == 0) {
         return bad_handle("cuEventElapsedTime", start);
     }
-    *milliseconds = static_cast<float>(static_cast<double>(last->second - first->second) * 1e-6);
+    *milliseconds = static_cast<float>(static_cast<double>(last->second.time - first->second.time) * 1e-6);
     return SUCCESS;
 }

@@ -21,6 +21,9 @@ int bad_handle(const char *operation, const void *handle);
 /* Null and the two numbers that stand for the default streams, or a stream that was created and not destroyed. */
 GRAFT_EMULATOR_API bool is_stream(const void *stream);
 
+/* Whether a stream is not the oldest of those that are alive. */
+bool is_side_stream(const void *stream);
+
 /* Counts cuBLAS's handles up or down. */
 GRAFT_EMULATOR_API void count_cublas_handle(int64_t difference);
 

@@ -14,6 +14,7 @@
 #include "copies.h"
 #include "driver.h"
 #include "fiber.h"
+#include "late.h"
 #include "memory.h"
 #include "patterns.h"
 #include "state.h"
@@ -400,6 +401,14 @@ int run_launch(const Launch &launch) {
     if (const int result = begin(LAUNCH, &done); result != SUCCESS || done) {
         return result == SUCCESS ? SUCCESS : reject(result, launch, result_text(result));
     }
+    if (settings.late && is_side_stream(launch.stream)) {
+        put_off(launch);
+        return SUCCESS;
+    }
+    return do_launch(launch);
+}
+
+int do_launch(const Launch &launch) {
     std::atomic<uint64_t> next{0};
     std::atomic<bool> failed{false};
     std::string failure;

@@ -96,8 +96,12 @@ struct Launch {
     dim3 grid, block;
     size_t shared_bytes;
     void *stream;
+    /* a closure of its own for a launch that is done later, and its end */
+    const void *(*copy)(const void *closure);
+    void (*destroy)(const void *closure);
 };
 GRAFT_EMULATOR_API int run_launch(const Launch &launch);
+int do_launch(const Launch &launch); /* the same for one that was looked at and counted already */
 GRAFT_EMULATOR_API const char *launch_error();
 GRAFT_EMULATOR_API int emulated_multiprocessors();
 

@@ -55,6 +55,7 @@ int failure(Kind kind) {
 
 void reset_settings(Settings &s) {
     s.descending = initial("GRAFT_EMULATOR_DESCENDING", 0) != 0;
+    s.late = 0;
     s.asynchronous = 0;
     s.verify = initial("GRAFT_EMULATOR_VERIFY", 0) != 0;
     s.multiprocessors = static_cast<int>(initial("GRAFT_EMULATOR_MULTIPROCESSORS", 4));
@@ -168,6 +169,10 @@ using namespace graft::emulator;
 
 void graft_emulator_set_descending(int32_t descending) {
     settings.descending = descending != 0;
+}
+
+void graft_emulator_set_late(int32_t late) {
+    settings.late = late != 0;
 }
 
 void graft_emulator_set_asynchronous_failures(int32_t asynchronous) {

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.graft.cpu.CpuEngine;
 import dev.graft.cpu.parallel.WorkerPool;
-import dev.graft.cuda.driver.DeviceSettings;
 import dev.graft.cuda.natives.CudaPlatform;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
@@ -188,10 +187,7 @@ class CudaTrainingTest {
     void tf32RoundsProductsAndOnlyWhereAskedFor() {
         Path model = model(Architecture.LLAMA, DType.F32);
         TinyRun exact = run(Emulation.open(BORDERED), model, lora(0), null);
-        DeviceSettings memory =
-                Emulation.PLATFORM == CudaPlatform.EMULATED ? DeviceSettings.forEmulator() : DeviceSettings.forGpu();
-        CudaSettings settings = new CudaSettings(0, BORDERED, true, memory);
-        TinyRun rounded = run(new CudaEngine(Emulation.PLATFORM, settings), model, lora(0), null);
+        TinyRun rounded = run(Emulation.open(BORDERED, true, false), model, lora(0), null);
         double loss = exact.losses().getFirst();
         assertThat(rounded.losses().getFirst()).isNotEqualTo(loss).isCloseTo(loss, within(2e-3 * loss));
     }
@@ -214,6 +210,31 @@ class CudaTrainingTest {
                 }
                 first = run;
             }
+        }
+    }
+
+    /** The emulator puts off what is on the second stream until it is waited for, if ever it is. */
+    @ParameterizedTest
+    @CsvSource({"F32, 0", "BF16, 0", "BF16, 0.1"})
+    void kernelsBesideProductsChangeNoBit(Precision precision, double dropout) {
+        Path model = model(Architecture.QWEN2, DType.BF16);
+        TinyRun one = null;
+        for (boolean overlap : new boolean[] {false, true}) {
+            if (Emulation.PLATFORM == CudaPlatform.EMULATED) {
+                Emulation.control().setLate(overlap);
+            }
+            try (Engine engine = Emulation.open(BORDERED, false, overlap)) {
+                TinyRun run = TinyRun.of(
+                        engine, model, precision, lora(dropout), training(4).build(), null);
+                if (one != null) {
+                    assertThat(run.losses()).isEqualTo(one.losses());
+                    assertThat(run.values()).isEqualTo(one.values());
+                }
+                one = run;
+            }
+        }
+        if (Emulation.PLATFORM == CudaPlatform.EMULATED) {
+            Emulation.control(); // as it was
         }
     }
 

@@ -44,7 +44,7 @@ class DeviceMemoryTest {
     private static CudaEngine openChunked() {
         DeviceSettings small = DeviceSettings.forEmulator();
         DeviceSettings chunked = new DeviceSettings(
-                small.blasWorkspace(), small.scratch(), small.sequenceTable(), small.staging(), CHUNK);
+                small.blasWorkspace(), small.scratch(), 0, small.sequenceTable(), small.staging(), CHUNK);
         return new CudaEngine(Emulation.PLATFORM, new CudaSettings(0, 0, false, chunked));
     }
 

@@ -22,12 +22,22 @@ public final class Emulation {
 
     /** An engine whose LoRA layers are bordered by {@code border}; 0 for the plain way. */
     static CudaEngine open(int border) {
+        return open(border, false, false);
+    }
+
+    /**
+     * The same.
+     *
+     * @param tf32 with float32 products rounded
+     * @param overlap with kernels beside products
+     */
+    static CudaEngine open(int border, boolean tf32, boolean overlap) {
         boolean emulated = PLATFORM == CudaPlatform.EMULATED;
         (emulated ? new EmulatedCudaEngineProvider() : new CudaEngineProvider())
                 .unavailableReason()
                 .ifPresent(reason -> abort("no CUDA engine: " + reason));
         DeviceSettings memory = emulated ? DeviceSettings.forEmulator() : DeviceSettings.forGpu();
-        return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, memory));
+        return new CudaEngine(PLATFORM, new CudaSettings(0, border, tf32, memory.withOverlap(overlap)));
     }
 
     static Engine open() {

@@ -12,7 +12,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * LoRA linear layers against the frozen layer alone, in both ways of multiplying the factors:
- * bordered (one product with W0) and plain (products of their own, added with beta = 1).
+ * bordered (one product with W0) and plain (products of their own, added with beta = 1); and bordered with the gradients of A
+ * computed beside the product of dx.
  */
 final class LoraLinearSection implements Section {
     /** Errors above these mean that something is wrong, not rounded. */
@@ -56,10 +57,11 @@ final class LoraLinearSection implements Section {
             Way frozen,
             Way frozenBordered,
             Way bordered,
+            Way overlapped,
             Way plain) {
         boolean isExact() {
             double bound = dtype.equals(DType.F32.name()) ? F32_BOUND : BF16_BOUND;
-            return bordered.errors.isWithin(bound) && plain.errors.isWithin(bound);
+            return bordered.errors.isWithin(bound) && overlapped.errors.isWithin(bound) && plain.errors.isWithin(bound);
         }
     }
 
@@ -77,6 +79,9 @@ final class LoraLinearSection implements Section {
             return shape.name() + " " + dtype + " r" + rank;
         }
     }
+
+    /** How the engine is set up. */
+    private record Layout(int border, boolean overlap) {}
 
     /** What tells one frozen measurement from another. */
     private record FrozenKey(String shape, DType dtype, int border) {}
@@ -126,10 +131,12 @@ final class LoraLinearSection implements Section {
         int rows = verification.sizes().rows();
         int border =
                 Math.max(CudaSettings.DEFAULT_BORDER, todo.rank * shape.out().size());
+        Layout packed = new Layout(0, false);
+        Layout bordered = new Layout(border, false);
         Way frozen = frozenWays.computeIfAbsent(
-                new FrozenKey(shape.name(), todo.dtype, 0), key -> way(verification, todo, 0, 0, null));
+                new FrozenKey(shape.name(), todo.dtype, 0), key -> way(verification, todo, 0, packed, null));
         Way frozenBordered = frozenWays.computeIfAbsent(
-                new FrozenKey(shape.name(), todo.dtype, border), key -> way(verification, todo, 0, border, frozen));
+                new FrozenKey(shape.name(), todo.dtype, border), key -> way(verification, todo, 0, bordered, frozen));
         return new Layer(
                 shape.name(),
                 shape.in(),
@@ -140,13 +147,14 @@ final class LoraLinearSection implements Section {
                 border,
                 frozen,
                 frozenBordered,
-                way(verification, todo, todo.rank, border, frozen),
-                way(verification, todo, todo.rank, 0, frozen));
+                way(verification, todo, todo.rank, bordered, frozen),
+                way(verification, todo, todo.rank, new Layout(border, true), frozen),
+                way(verification, todo, todo.rank, packed, frozen));
     }
 
-    private static Way way(Verification verification, Case todo, int rank, int border, @Nullable Way frozen) {
+    private static Way way(Verification verification, Case todo, int rank, Layout layout, @Nullable Way frozen) {
         int rows = verification.sizes().rows();
-        try (CudaEngine engine = verification.target().open(border);
+        try (CudaEngine engine = verification.target().open(layout.border, layout.overlap);
                 LoraLayer layer = new LoraLayer(engine, todo.shape, todo.dtype, rows, rank)) {
             LoraErrors errors = rank == 0 ? null : LoraErrors.of(layer);
             Stopwatch stopwatch = verification.stopwatch();

@@ -47,6 +47,7 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
      * @param batch Graft's, rows x tokens
      * @param torchBatch PyTorch's: smaller where the same did not fit
      * @param border of Graft's engine
+     * @param overlap likewise
      * @param memory null where the batches differ
      */
     record Step(
@@ -54,6 +55,7 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
             String batch,
             String torchBatch,
             int border,
+            boolean overlap,
             @Nullable Double tokensPerSecond,
             @Nullable Double memory) {}
 
@@ -112,6 +114,7 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
                             batch(graft),
                             batch(torch),
                             graft.path("border").asInt(),
+                            graft.path("overlap").asBoolean(),
                             ratio(graft.path("tokens_per_second"), torch.path("tokens_per_second")),
                             alike ? ratio(torch.path("peak_bytes"), graft.path("used_bytes")) : null));
                 }

@@ -22,8 +22,9 @@ final class StepSection implements Section {
      * A model and the batches to try, the largest first.
      *
      * @param border of the engine; 0 for the plain way
+     * @param overlap with kernels beside products
      */
-    private record Case(String shape, DecoderConfig config, int border, List<LoraSteps> sizes) {}
+    private record Case(String shape, DecoderConfig config, int border, boolean overlap, List<LoraSteps> sizes) {}
 
     /**
      * What was measured.
@@ -40,6 +41,7 @@ final class StepSection implements Section {
             int seq,
             int rank,
             int border,
+            boolean overlap,
             int steps,
             double tokensPerSecond,
             double stepMs,
@@ -88,28 +90,30 @@ final class StepSection implements Section {
         if (effort == Effort.TINY) {
             DecoderConfig tiny = TinyDecoder.config(1, 64, 96, 160);
             List<LoraSteps> size = List.of(LoraSteps.of(2, 16, RANK));
-            return List.of(new Case("tiny", tiny, border, size), new Case("tiny", tiny, 0, size));
+            return List.of(new Case("tiny", tiny, border, true, size), new Case("tiny", tiny, 0, false, size));
         }
         DecoderConfig llama8b = KnownShape.LLAMA3_1_8B.config();
         List<LoraSteps> large = List.of(LoraSteps.of(2, 4096, RANK));
-        Case slice = new Case(LlamaSlice.NAME, LlamaSlice.config(), border, large);
+        Case slice = new Case(LlamaSlice.NAME, LlamaSlice.config(), border, false, large);
         if (effort == Effort.QUICK) {
             return List.of(slice);
         }
         return List.of(
                 slice,
-                new Case(slice.shape, slice.config, 0, large),
+                new Case(slice.shape, slice.config, border, true, large),
+                new Case(slice.shape, slice.config, 0, false, large),
                 new Case(
                         KnownShape.LLAMA3_1_8B.label(),
                         llama8b,
                         border,
+                        false,
                         List.of(LoraSteps.of(2, 4096, RANK), LoraSteps.of(1, 4096, RANK), LoraSteps.of(1, 2048, RANK))),
-                new Case(KnownShape.LLAMA3_2_1B.label(), KnownShape.LLAMA3_2_1B.config(), border, large));
+                new Case(KnownShape.LLAMA3_2_1B.label(), KnownShape.LLAMA3_2_1B.config(), border, false, large));
     }
 
     private static @Nullable Step largestThatFits(Verification verification, Case todo) {
         for (LoraSteps size : todo.sizes) {
-            try (CudaEngine engine = verification.target().open(todo.border)) {
+            try (CudaEngine engine = verification.target().open(todo.border, todo.overlap)) {
                 TrainingPlan plan = size.plan(engine, todo.config);
                 if (plan.allocatedBytes() <= engine.availableBytes()) {
                     return measure(verification, engine, todo, size, plan);
@@ -139,6 +143,7 @@ final class StepSection implements Section {
                     size.seq(),
                     RANK,
                     todo.border,
+                    todo.overlap,
                     steps,
                     size.tokens() / median * 1e3,
                     median,

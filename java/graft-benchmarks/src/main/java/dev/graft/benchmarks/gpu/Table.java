@@ -107,22 +107,23 @@ final class Table {
             return;
         }
         line(
-                "%-18s %16s %16s %16s %16s %10s",
-                "LoRA linear", "frozen ms", "its layout alone", "bordered", "plain", "max error");
+                "%-18s %16s %16s %16s %16s %16s %10s",
+                "LoRA linear", "frozen ms", "its layout alone", "bordered", "overlapped", "plain", "max error");
         for (JsonNode layer : section.path("layers")) {
             double worst = 0;
-            for (String way : List.of("bordered", "plain")) {
+            for (String way : List.of("bordered", "overlapped", "plain")) {
                 for (JsonNode error : layer.path(way).path("errors")) {
                     worst = Math.max(worst, error.asDouble());
                 }
             }
             line(
-                    "%-18s %16s %16s %16s %16s %10.1e",
+                    "%-18s %16s %16s %16s %16s %16s %10.1e",
                     layer.path("shape").asText() + " " + layer.path("dtype").asText() + " r"
                             + layer.path("rank").asText(),
                     pair(layer.path("frozen"), "ms"),
                     pair(layer.path("frozen_bordered"), "ratio"),
                     pair(layer.path("bordered"), "ratio"),
+                    pair(layer.path("overlapped"), "ratio"),
                     pair(layer.path("plain"), "ratio"),
                     worst);
         }
@@ -139,12 +140,13 @@ final class Table {
     private void steps(JsonNode section) {
         for (JsonNode step : section.path("steps")) {
             line(
-                    "step of %s, %d x %d, rank %d, border %d: %.0f tokens/s, %.1f ms, %.0f TFLOP/s, %.1f MiB planned, %.1f used",
+                    "step of %s, %d x %d, rank %d, border %d%s: %.0f tokens/s, %.1f ms, %.0f TFLOP/s, %.1f MiB planned, %.1f used",
                     step.path("shape").asText(),
                     step.path("batch").asInt(),
                     step.path("seq").asInt(),
                     step.path("rank").asInt(),
                     step.path("border").asInt(),
+                    step.path("overlap").asBoolean() ? ", overlapped" : "",
                     step.path("tokens_per_second").asDouble(),
                     step.path("step_ms").asDouble(),
                     step.path("tflops").asDouble(),
@@ -225,11 +227,12 @@ final class Table {
         }
         for (JsonNode step : ratios.path("step")) {
             line(
-                    "PyTorch / Graft, step of %s, %s against PyTorch's %s, border %d: time a token %s, memory %s",
+                    "PyTorch / Graft, step of %s, %s against PyTorch's %s, border %d%s: time a token %s, memory %s",
                     step.path("shape").asText(),
                     step.path("batch").asText(),
                     step.path("torch_batch").asText(),
                     step.path("border").asInt(),
+                    step.path("overlap").asBoolean() ? ", overlapped" : "",
                     ratio(step.path("tokens_per_second")),
                     ratio(step.path("memory")));
         }

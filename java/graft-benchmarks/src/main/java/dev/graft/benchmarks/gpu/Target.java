@@ -35,10 +35,15 @@ record Target(CudaPlatform platform) {
      * @throws InputException where it cannot be used here, with the reason
      */
     CudaEngine open(int border) {
+        return open(border, false);
+    }
+
+    /** The same, with kernels beside products where {@code overlap} says so. */
+    CudaEngine open(int border, boolean overlap) {
         CudaLibraries.unavailableReason(platform).ifPresent(reason -> {
             throw new InputException("--engine " + engineName() + ": " + reason);
         });
         DeviceSettings memory = isEmulated() ? DeviceSettings.forEmulator() : DeviceSettings.forGpu();
-        return new CudaEngine(platform, new CudaSettings(0, border, false, memory));
+        return new CudaEngine(platform, new CudaSettings(0, border, false, memory.withOverlap(overlap)));
     }
 }

@@ -69,19 +69,24 @@ final class GpuResults implements ResultKind {
 
     private static MarkdownTable steps(ResultFile file) {
         MarkdownTable table = MarkdownTable.of(
-                "shape", "batch x tokens", "rank", "border", "tokens/s", "a step", "TFLOP/s", "memory");
+                "shape", "batch x tokens", "rank", "border", "overlap", "tokens/s", "a step", "TFLOP/s", "memory");
         for (JsonNode step : file.json().path("step").path("steps")) {
             table.row(
                     step.path("shape").asText(),
                     step.path("batch").asText() + " x " + step.path("seq").asText(),
                     step.path("rank").asText(),
                     step.path("border").asText(),
+                    yesOrNo(step, "overlap"),
                     Figures.number(file.number(step, "tokens_per_second")),
                     Figures.time(1e3 * file.number(step, "step_ms")),
                     Figures.number(file.number(step, "tflops")),
                     Figures.gib(file.number(step, "used_bytes")));
         }
         return table;
+    }
+
+    private static String yesOrNo(JsonNode parent, String field) {
+        return parent.path(field).asBoolean() ? "yes" : "no";
     }
 
     private static MarkdownTable layers(ResultFile file) {
@@ -94,6 +99,7 @@ final class GpuResults implements ResultKind {
                 "frozen",
                 "frozen, bordered layout",
                 "LoRA, bordered",
+                "LoRA, overlapped",
                 "LoRA, plain");
         for (JsonNode layer : file.json().path("lora_linear").path("layers")) {
             for (String pass : List.of(FORWARD, BACKWARD)) {
@@ -108,6 +114,7 @@ final class GpuResults implements ResultKind {
                                 + Figures.number(file.number(frozen, "tflops")) + " TFLOP/s",
                         ratio(file, layer, "frozen_bordered", pass),
                         ratio(file, layer, "bordered", pass),
+                        ratio(file, layer, "overlapped", pass),
                         ratio(file, layer, "plain", pass));
             }
         }
@@ -189,13 +196,15 @@ final class GpuResults implements ResultKind {
     }
 
     private static MarkdownTable stepRatios(ResultFile file) {
-        MarkdownTable table = MarkdownTable.of("shape", "batch x tokens", "PyTorch's", "border", "tokens/s", "memory");
+        MarkdownTable table =
+                MarkdownTable.of("shape", "batch x tokens", "PyTorch's", "border", "overlap", "tokens/s", "memory");
         for (JsonNode step : file.json().path("ratios").path("step")) {
             table.row(
                     step.path("shape").asText(),
                     step.path("batch").asText(),
                     step.path("torch_batch").asText(),
                     step.path("border").asText(),
+                    yesOrNo(step, "overlap"),
                     Figures.ratio(file.number(step, "tokens_per_second")),
                     ratioOrNone(step.path("memory")));
         }

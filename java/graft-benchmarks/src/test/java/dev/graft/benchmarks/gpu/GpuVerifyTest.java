@@ -46,7 +46,7 @@ class GpuVerifyTest {
                 });
         assertThat(report.path("lora_linear").path("layers")).hasSize(11).allSatisfy(layer -> {
             boolean exact = layer.path("dtype").asText().equals("F32");
-            for (String way : List.of("bordered", "plain")) {
+            for (String way : List.of("bordered", "overlapped", "plain")) {
                 // far above rounding would be wrong, and exactly 0 no measurement
                 assertThat(layer.path(way).path("errors"))
                         .hasSize(4)
@@ -123,6 +123,6 @@ class GpuVerifyTest {
         assertThat(layer.against()).containsOnlyKeys("peft").containsEntry("peft", new Ratios.Passes(1.5, 1.25));
         assertThat(ratios.attention()).isEqualTo(new Ratios.Passes(0.5, null));
         // memory is not compared where the batches differ
-        assertThat(ratios.step()).containsExactly(new Ratios.Step("s", "2 x 8", "1 x 8", 64, 3.0, null));
+        assertThat(ratios.step()).containsExactly(new Ratios.Step("s", "2 x 8", "1 x 8", 64, false, 3.0, null));
     }
 }

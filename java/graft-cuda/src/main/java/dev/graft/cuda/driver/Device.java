@@ -7,13 +7,15 @@ import dev.graft.tensor.TensorView;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One GPU in use: its primary context, one stream that all work goes through in order, cuBLAS, and memory. Used by one thread at a
- * time, whichever.
+ * One GPU in use: its primary context, one stream that all work goes through in order, cuBLAS, and memory. Where the settings have
+ * scratch for it, a second stream takes work that may run beside products, between {@link #fork} and {@link #join}. Used by one thread
+ * at a time, whichever.
  */
 public final class Device implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Device.class);
@@ -22,6 +24,7 @@ public final class Device implements AutoCloseable {
     private final Deque<Runnable> closers = new ArrayDeque<>();
     private final Jcuda.Context context;
     private final Jcuda.Stream stream;
+    private final @Nullable SideStream side;
     private final DeviceHeap heap;
     private final DeviceMemory own;
     private final Transfers transfers;
@@ -47,6 +50,10 @@ public final class Device implements AutoCloseable {
                     + Jcuda.attribute(context, Jcuda.COMPUTE_CAPABILITY_MINOR);
             stream = Jcuda.createStream();
             closers.push(() -> Jcuda.destroy(stream));
+            side = settings.overlaps() ? new SideStream(stream) : null;
+            if (side != null) {
+                closers.push(side::close);
+            }
             heap = new DeviceHeap(settings.chunk());
             closers.push(heap::close);
             own = heap.allocate(settings.deviceBytes());
@@ -118,6 +125,11 @@ public final class Device implements AutoCloseable {
         return own.address() + settings.blasWorkspace() + settings.sequenceTable();
     }
 
+    /** The scratch of kernels on {@link #sideStream}. */
+    public long sideScratch() {
+        return scratch() + settings.scratch();
+    }
+
     /** Room for the sequences of a batch. */
     public long sequenceTable() {
         return own.address() + settings.blasWorkspace();
@@ -141,6 +153,30 @@ public final class Device implements AutoCloseable {
     /** The stream, for the kernel library. */
     public long stream() {
         return stream.address();
+    }
+
+    /** Whether there is a second stream. */
+    public boolean overlaps() {
+        return side != null;
+    }
+
+    /** What is put on {@link #sideStream} from here on follows all work so far, and may run beside what comes next. */
+    public void fork() {
+        requireSide().fork();
+    }
+
+    /** What comes next follows all work on {@link #sideStream} so far. */
+    public void join() {
+        requireSide().join();
+    }
+
+    /** The second stream, for the kernel library. */
+    public long sideStream() {
+        return requireSide().address();
+    }
+
+    private SideStream requireSide() {
+        return Objects.requireNonNull(side, "no second stream");
     }
 
     /** Zeros in {@code rows} rows of {@code rowBytes}, {@code pitch} bytes apart. */

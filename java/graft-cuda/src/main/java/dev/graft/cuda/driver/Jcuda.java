@@ -280,6 +280,11 @@ final class Jcuda {
         return event;
     }
 
+    /** What is put on {@code stream} from now on waits for what was on the event's stream when it was recorded. */
+    static void await(Event event, Stream stream) {
+        check("cuStreamWaitEvent", JCudaDriver.cuStreamWaitEvent(stream, event, 0));
+    }
+
     static void record(Event event, Stream stream) {
         check("cuEventRecord", JCudaDriver.cuEventRecord(event, stream));
     }

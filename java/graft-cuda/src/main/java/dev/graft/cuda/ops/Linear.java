@@ -156,10 +156,22 @@ public final class Linear {
             }
             lowRank.shrinkGradient(p, side.borders, side.joined);
         }
-        lowRank.inputFactorGradient(x, Borders.of(projections));
-        if (dx == null) {
-            return;
+        Borders borders = Borders.of(projections);
+        // dA reads x, which bytes bind, and dx is a product, which operations bind: neither needs the other
+        boolean aside = gpu.device().overlaps() && dx != null && borders.width() > 0;
+        if (aside) {
+            gpu.device().fork();
         }
+        lowRank.inputFactorGradient(x, borders, aside);
+        if (dx != null) {
+            inputGradient(sides, dx);
+        }
+        if (aside) {
+            gpu.device().join();
+        }
+    }
+
+    private void inputGradient(List<Side> sides, Tensor dx) {
         if (sides.isEmpty()) {
             gpu.zero(dx);
         }

@@ -74,20 +74,27 @@ final class LowRank {
         flush(launch);
     }
 
-    /** {@code dA += uᵀ dropout(x)} for every adapter. */
-    void inputFactorGradient(TensorView x, Borders borders) {
+    /**
+     * {@code dA += uᵀ dropout(x)} for every adapter.
+     *
+     * @param aside on the second stream
+     */
+    void inputFactorGradient(TensorView x, Borders borders, boolean aside) {
+        long stream = aside ? gpu.device().sideStream() : gpu.stream();
+        long scratch = aside ? gpu.device().sideScratch() : gpu.scratch();
+        long scratchBytes = aside ? gpu.device().settings().sideScratch() : gpu.scratchBytes();
         Launch launch = () -> gpu.check(
                 gpu.kernels()
                         .loraInputFactorGradient(
-                                gpu.stream(),
+                                stream,
                                 Gpu.code(x.dtype()),
                                 gpu.at(x),
                                 x.pitch(),
                                 x.cols(),
                                 terms.segment(),
                                 terms.count(),
-                                gpu.scratch(),
-                                gpu.scratchBytes()),
+                                scratch,
+                                scratchBytes),
                 "linearBackward, gradient of A",
                 "x",
                 x);

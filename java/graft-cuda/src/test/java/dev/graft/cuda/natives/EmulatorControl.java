@@ -90,6 +90,11 @@ public final class EmulatorControl {
         tell("set_descending", descending ? 1 : 0);
     }
 
+    /** Whether launches on a stream that is not the oldest are put off until somebody waits for them. */
+    public void setLate(boolean late) {
+        tell("set_late", late ? 1 : 0);
+    }
+
     /** Threads of the operating system that run the blocks of a launch. */
     public void setWorkers(int count) {
         tell("set_workers", count);
