@@ -2,6 +2,7 @@
 #include <cstring>
 #include <string>
 
+#include "control.h"
 #include "driver.h"
 #include "memory.h"
 #include "state.h"
@@ -195,6 +196,61 @@ DRIVER cuMemFree_v2(uint64_t address) {
         return result;
     }
     return address == 0 ? SUCCESS : release(reinterpret_cast<void *>(address));
+}
+
+/* ---- mapped memory: an address range is an allocation, what is mapped there always the same */
+
+namespace {
+
+constexpr size_t GRANULARITY = 64 * 1024;
+
+/* CUmemAccessDesc */
+struct Access {
+    int location_type, location_id;
+    int flags;
+};
+constexpr int READ = 1, READ_WRITE = 3;
+
+} // namespace
+
+DRIVER cuMemGetAllocationGranularity(size_t *granularity, const void *, int) {
+    *granularity = GRANULARITY;
+    return usable();
+}
+
+DRIVER cuMemCreate(uint64_t *handle, size_t bytes, const void *, uint64_t flags) {
+    *handle = bytes;
+    return bytes == 0 || bytes % GRANULARITY != 0 || flags != 0 ? INVALID_VALUE : usable();
+}
+
+DRIVER cuMemRelease(uint64_t) {
+    return usable();
+}
+
+DRIVER cuMemAddressReserve(uint64_t *address, size_t bytes, size_t, uint64_t, uint64_t) {
+    return bytes % GRANULARITY != 0 ? INVALID_VALUE : cuMemAlloc_v2(address, bytes);
+}
+
+DRIVER cuMemAddressFree(uint64_t address, size_t) {
+    return cuMemFree_v2(address);
+}
+
+DRIVER cuMemMap(uint64_t address, size_t bytes, size_t offset, uint64_t handle, uint64_t) {
+    std::string text;
+    return offset != 0 || handle != bytes || !check_range(reinterpret_cast<void *>(address), bytes, false, text) ? INVALID_VALUE : usable();
+}
+
+DRIVER cuMemUnmap(uint64_t address, size_t) {
+    graft_emulator_unprotect(address);
+    return usable();
+}
+
+DRIVER cuMemSetAccess(uint64_t address, size_t bytes, const Access *access, size_t count) {
+    if (count != 1 || (access->flags != READ && access->flags != READ_WRITE)) {
+        return INVALID_VALUE;
+    }
+    graft_emulator_unprotect(address);
+    return access->flags == READ ? graft_emulator_protect(address, static_cast<int64_t>(bytes)) : usable();
 }
 
 DRIVER cuMemGetAddressRange_v2(uint64_t *start, size_t *bytes, uint64_t address) {

@@ -33,11 +33,13 @@ public final class GpuVerify implements Callable<Integer> {
             new StepSection(),
             new OperationsSection(),
             new TrainingSection(),
+            new ReadOnlySection(),
             new PytorchSection(),
             new GrowthSection(),
             new SanitizeSection());
 
-    private static final String USUAL = "environment,conformance,training,kernels,lora_linear,step,operations";
+    private static final String USUAL =
+            "environment,conformance,training,kernels,lora_linear,step,operations,read_only";
 
     private static final int WRONG = 3;
 

@@ -36,6 +36,7 @@ final class Table {
         steps(report.path("step"));
         operations(report.path("operations"));
         growth(report.path("growth"));
+        readOnly(report.path("read_only"));
         ratios(report.path("ratios"));
         sanitize(report.path("sanitize"));
         return lines;
@@ -203,6 +204,21 @@ final class Table {
                             run.path("gradient_checkpointing").asBoolean() ? ", with gradient checkpointing" : "");
                 }
             }
+        }
+    }
+
+    private void readOnly(JsonNode section) {
+        if (section.has("granted")) {
+            line(
+                    "read-only mappings: %s%s",
+                    !section.path("granted").asBoolean()
+                            ? "refused"
+                            : section.path("enforced").asBoolean()
+                                    ? "granted, a write fails"
+                                    : "granted, a write succeeds",
+                    section.path("detail").asText().isEmpty()
+                            ? ""
+                            : ": " + section.path("detail").asText());
         }
     }
 

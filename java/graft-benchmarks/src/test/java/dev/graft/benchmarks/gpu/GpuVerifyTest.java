@@ -33,7 +33,12 @@ class GpuVerifyTest {
         // the sections of two runs stand in one file
         assertThat(verify(out, "--sections", "environment,kernels,lora_linear", "--command", "test"))
                 .isZero();
-        assertThat(verify(out, "--sections", "step,operations,growth,training,conformance", "--tests", "OfRope"))
+        assertThat(verify(
+                        out,
+                        "--sections",
+                        "step,operations,growth,training,read_only,conformance",
+                        "--tests",
+                        "OfRope"))
                 .isZero();
         JsonNode report = Json.read(out);
         assertThat(report.path("environment").path("command").asText()).isEqualTo("test");
@@ -57,6 +62,8 @@ class GpuVerifyTest {
             double planned = step.path("plan_bytes").asDouble();
             assertThat(step.path("used_bytes").asDouble()).isBetween(planned, 1.05 * planned);
         });
+        assertThat(report.path("read_only").path("granted").asBoolean()).isTrue();
+        assertThat(report.path("read_only").path("enforced").asBoolean()).isTrue();
         JsonNode operations = report.path("operations").path("operations");
         assertThat(operations).hasSizeGreaterThan(15);
         double largest = Double.POSITIVE_INFINITY;

@@ -13,6 +13,14 @@ import jcuda.driver.CUdevice;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
+import jcuda.driver.CUmemAccessDesc;
+import jcuda.driver.CUmemAccess_flags;
+import jcuda.driver.CUmemAllocationGranularity_flags;
+import jcuda.driver.CUmemAllocationProp;
+import jcuda.driver.CUmemAllocationType;
+import jcuda.driver.CUmemGenericAllocationHandle;
+import jcuda.driver.CUmemLocation;
+import jcuda.driver.CUmemLocationType;
 import jcuda.driver.CUmemorytype;
 import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
@@ -80,8 +88,13 @@ final class Jcuda {
 
     /** A device and its primary context. */
     static final class Context {
+        private final int ordinal;
         private final CUdevice device = new CUdevice();
         private final CUcontext context = new CUcontext();
+
+        private Context(int ordinal) {
+            this.ordinal = ordinal;
+        }
     }
 
     private static final class DeviceAddress extends CUdeviceptr {
@@ -117,7 +130,7 @@ final class Jcuda {
      */
     static Context retainContext(int ordinal) {
         check("cuInit", JCudaDriver.cuInit(0));
-        Context context = new Context();
+        Context context = new Context(ordinal);
         int status = JCudaDriver.cuDeviceGet(context.device, ordinal);
         if (status == CUresult.CUDA_ERROR_INVALID_DEVICE) {
             throw new InputException("-Dgraft.cuda.device=" + ordinal
@@ -197,6 +210,68 @@ final class Jcuda {
 
     static void freePinned(long address) {
         check("cuMemFreeHost", JCudaDriver.cuMemFreeHost(new HostAddress(address)));
+    }
+
+    // ---- mapped memory: address space and what lies behind it apart, so that access can be changed
+
+    /** Device memory under an address of its own. */
+    static final class Mapping {
+        private final CUmemGenericAllocationHandle memory = new CUmemGenericAllocationHandle();
+        private final DeviceAddress address = new DeviceAddress();
+        private final long byteSize;
+
+        private Mapping(long byteSize) {
+            this.byteSize = byteSize;
+        }
+
+        long address() {
+            return address.address();
+        }
+
+        long byteSize() {
+            return byteSize;
+        }
+    }
+
+    /** The least that the driver maps, which nothing may read or write until {@link #allow}. */
+    static Mapping map(Context context) {
+        CUmemAllocationProp properties = new CUmemAllocationProp();
+        properties.type = CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED;
+        properties.location = location(context);
+        long[] granularity = new long[1];
+        check(
+                "cuMemGetAllocationGranularity",
+                JCudaDriver.cuMemGetAllocationGranularity(
+                        granularity, properties, CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+        Mapping mapping = new Mapping(granularity[0]);
+        check("cuMemCreate", JCudaDriver.cuMemCreate(mapping.memory, mapping.byteSize, properties, 0));
+        check(
+                "cuMemAddressReserve",
+                JCudaDriver.cuMemAddressReserve(mapping.address, mapping.byteSize, 0, new DeviceAddress(0), 0));
+        check("cuMemMap", JCudaDriver.cuMemMap(mapping.address, mapping.byteSize, 0, mapping.memory, 0));
+        return mapping;
+    }
+
+    /** Lets the device read, and with {@code write} also write. */
+    static void allow(Mapping mapping, Context context, boolean write) {
+        CUmemAccessDesc access = new CUmemAccessDesc(
+                location(context),
+                write
+                        ? CUmemAccess_flags.CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+                        : CUmemAccess_flags.CU_MEM_ACCESS_FLAGS_PROT_READ);
+        check(
+                "cuMemSetAccess",
+                JCudaDriver.cuMemSetAccess(mapping.address, mapping.byteSize, new CUmemAccessDesc[] {access}, 1));
+    }
+
+    static void unmap(Mapping mapping) {
+        check("cuMemUnmap", JCudaDriver.cuMemUnmap(mapping.address, mapping.byteSize));
+        check("cuMemAddressFree", JCudaDriver.cuMemAddressFree(mapping.address, mapping.byteSize));
+        check("cuMemRelease", JCudaDriver.cuMemRelease(mapping.memory));
+    }
+
+    private static CUmemLocation location(Context context) {
+        return new CUmemLocation(CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE, context.ordinal);
     }
 
     // ---- copies; pitches in bytes
