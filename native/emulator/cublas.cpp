@@ -31,7 +31,7 @@ enum Status : int {
 /* cudaDataType, cublasComputeType_t, cublasMath_t */
 constexpr int TYPE_F32 = 0, TYPE_BF16 = 14;
 constexpr int COMPUTE_32F = 68, COMPUTE_32F_PEDANTIC = 69, COMPUTE_32F_FAST_TF32 = 77;
-constexpr int MATH_TF32 = 3;
+constexpr int MATH_TF32 = 3, MATH_FULL_REDUCTIONS = 16;
 
 struct Handle {
     void *stream = nullptr;
@@ -108,6 +108,10 @@ int validate(const Handle *handle, const Product &p) {
     if (!types || !compute || (p.compute == COMPUTE_32F_FAST_TF32 && p.a_type != TYPE_F32)) {
         wrong(p, "types %d, %d, %d with compute type %d are not supported", p.a_type, p.b_type, p.c_type, p.compute);
         return BLAS_NOT_SUPPORTED;
+    }
+    if (p.c_type == TYPE_BF16 && (handle->math & MATH_FULL_REDUCTIONS) == 0) {
+        /* the real one does so where it finds that faster */
+        wrong(p, "sums may be cut into parts and these rounded to bf16: the handle lacks CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION");
     }
     if (handle->pointer_mode != 0) {
         wrong(p, "alpha and beta in device memory are not emulated");

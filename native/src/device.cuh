@@ -65,6 +65,7 @@ int32_t launch(const char *operation, void (*kernel)(Parameters...), dim3 grid, 
         cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                  static_cast<int>(shared_bytes));
         if (error != cudaSuccess) {
+            cudaGetLastError(); /* or the next launch tells of it again */
             return fail(GRAFT_CUDA_ERROR, operation, cudaGetErrorString(error));
         }
     }

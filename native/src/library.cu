@@ -24,6 +24,7 @@ int multiprocessors() {
     int count = 0;
     if (cudaGetDevice(&device) != cudaSuccess ||
         cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device) != cudaSuccess) {
+        cudaGetLastError(); /* or the next launch tells of it */
         return 1;
     }
     return count;
@@ -49,6 +50,7 @@ int32_t graft_check_device(void *stream) {
 #ifndef GRAFT_EMULATE
     if (status == GRAFT_OK) {
         cudaError_t error = cudaStreamSynchronize(static_cast<cudaStream_t>(stream));
+        cudaGetLastError(); /* or the next launch tells of it again */
         status = error == cudaSuccess ? GRAFT_OK : graft::fail(GRAFT_CUDA_ERROR, operation, cudaGetErrorString(error));
     }
 #endif

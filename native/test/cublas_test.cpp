@@ -14,6 +14,8 @@ using namespace test;
 
 namespace {
 
+constexpr int FULL_REDUCTIONS = 16; /* CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION */
+
 void *handle;
 
 uint64_t device_bytes(const std::vector<uint8_t> &bytes) {
@@ -208,6 +210,22 @@ void wrong_products_are_refused() {
     graft_emulator_reset();
 }
 
+/* Where cuBLAS may round parts of a sum to bf16, which this one never does. */
+void sums_that_may_be_rounded_are_reported() {
+    const Numbers a(R_BF16, 16, 1), c(R_BF16, 16, 2);
+    const float one = 1, zero = 0;
+    for (int mode : {FULL_REDUCTIONS, 0}) {
+        graft_emulator_reset();
+        CHECK(cublasSetMathMode(handle, mode) == 0);
+        CHECK(cublasGemmEx(handle, 0, 0, 4, 4, 4, &one, pointer(a.address), R_BF16, 4, pointer(a.address), R_BF16, 4, &zero,
+                           pointer(c.address), R_BF16, 4, COMPUTE_32F, -1) == 0);
+        CHECK(graft_emulator_violations() == (mode == 0 ? 1 : 0));
+    }
+    CHECK_CONTAINS(graft_emulator_last_violation(), "DISALLOW_REDUCED_PRECISION_REDUCTION");
+    CHECK(cublasSetMathMode(handle, FULL_REDUCTIONS) == 0);
+    graft_emulator_reset();
+}
+
 void time_of_a_product() {
     constexpr int size = 256;
     for (int type : {R_32F, R_BF16}) {
@@ -230,12 +248,14 @@ int main() {
     CHECK(cuDevicePrimaryCtxRetain(&context, 0) == 0);
     CHECK(cuCtxSetCurrent(context) == 0);
     CHECK(cublasCreate_v2(&handle) == 0);
+    CHECK(cublasSetMathMode(handle, FULL_REDUCTIONS) == 0);
     CHECK(graft_emulator_live_handles(GRAFT_EMULATOR_CUBLAS) == 1);
     RUN(products_are_right);
     RUN(results_are_the_same_each_time);
     RUN(beta_zero_does_not_read_c);
     RUN(batches_are_products);
     RUN(wrong_products_are_refused);
+    RUN(sums_that_may_be_rounded_are_reported);
     RUN(time_of_a_product);
     CHECK(cublasDestroy_v2(handle) == 0);
     CHECK(cublasDestroy_v2(handle) != 0);

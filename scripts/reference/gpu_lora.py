@@ -351,7 +351,7 @@ def main():
         start = time.monotonic()
         try:
             report[name] = rounded(run())
-        except (RuntimeError, TypeError, ValueError) as failure:  # other versions than those this was written for
+        except Exception as failure:  # other versions than those this was written for
             report[f"{name}_error"] = f"{type(failure).__name__}: {failure}".splitlines()[0]
         print(f"gpu_lora: {name} in {time.monotonic() - start:.1f} s", file=sys.stderr)
         with open(args.out, "w") as out:

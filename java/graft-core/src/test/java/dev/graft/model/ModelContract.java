@@ -62,6 +62,24 @@ public abstract class ModelContract {
         return new DecoderPass(engine, base.decoder(), buffers);
     }
 
+    /**
+     * How far apart results may lie, relative to the largest, whose products have some more zeros to add up; 0: the same bits. Not 0
+     * for an engine that makes the factors a part of the frozen product with a library that chooses the order of sums by size.
+     */
+    protected double zeroFactorTolerance(Precision precision) {
+        return 0;
+    }
+
+    private void assertSame(float[] actual, float[] expected, Precision precision) {
+        float largest = 0;
+        for (float value : expected) {
+            largest = Math.max(largest, Math.abs(value));
+        }
+        assertThat(actual)
+                .doesNotContain(Float.NaN)
+                .containsExactly(expected, within((float) zeroFactorTolerance(precision) * largest));
+    }
+
     // ---- B = 0
 
     static Stream<Arguments> starts() {
@@ -79,14 +97,15 @@ public abstract class ModelContract {
             DecoderPass plain = pass(base, List.of(), batch.rows(), DecoderBuffers.Use.EVALUATION);
             DecoderPass adapted = pass(base, model.adapters(), batch.rows(), DecoderBuffers.Use.TRAINING);
             double loss = plain.loss(batch, LoraPass.none());
+            double tolerance = zeroFactorTolerance(base.precision()) * loss;
             assertThat(adapted.loss(batch, model.pass(adapted.buffers(), batch.rows(), false, 0, 0)))
-                    .isEqualTo(loss);
+                    .isCloseTo(loss, within(tolerance));
             assertThat(adapted.lossAndGradients(batch, model.pass(adapted.buffers(), batch.rows(), true, 0, 0), 1))
                     .as("dropout acts on the low-rank part alone")
-                    .isEqualTo(loss);
+                    .isCloseTo(loss, within(tolerance));
 
             TokenBatch prompt = TokenBatch.continuation(new int[] {3, 1, 4, 1, 5}, 0, 5);
-            assertThat(logits(base, prompt)).isEqualTo(logits(model, prompt));
+            assertSame(logits(model, prompt), logits(base, prompt), base.precision());
         }
     }
 
@@ -300,13 +319,10 @@ public abstract class ModelContract {
             }
             List<Example> rows = TinyModels.rows(4, 9, 5);
             double loss = lossAndGradients(base, some, rows);
-            assertThat(lossAndGradients(base, all, rows)).isEqualTo(loss);
+            assertThat(lossAndGradients(base, all, rows))
+                    .isCloseTo(loss, within(zeroFactorTolerance(Precision.F32) * loss));
             Map<String, float[]> full = takeGradients(all);
-            takeGradients(some)
-                    .forEach((name, values) -> assertThat(values)
-                            .as(name)
-                            .isEqualTo(full.get(name))
-                            .doesNotContain(Float.NaN));
+            takeGradients(some).forEach((name, values) -> assertSame(values, full.get(name), Precision.F32));
         }
     }
 

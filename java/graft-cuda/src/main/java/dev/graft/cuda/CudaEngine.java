@@ -96,7 +96,7 @@ public final class CudaEngine implements Engine {
     @Override
     public long availableBytes() {
         device.makeCurrent();
-        return device.freeBytes() + layout.engineBytes();
+        return Math.max(0, device.freeBytes() - device.settings().headroom()) + layout.engineBytes();
     }
 
     @Override

@@ -56,7 +56,11 @@ class BorderedLinearTest {
         private final Tensor x;
 
         Layers(int border, DType dtype) {
-            this.engine = Emulation.open(border);
+            this(Emulation.open(border), dtype);
+        }
+
+        Layers(CudaEngine engine, DType dtype) {
+            this.engine = engine;
             this.workspace = new Workspace(engine);
             this.dtype = dtype;
             this.x = bordered(K);
@@ -176,20 +180,31 @@ class BorderedLinearTest {
         }
     }
 
-    /** Forward each reads the border of all three; equal ones go as a batch. Backward each has a border of its own. */
+    /** Forward each reads the border of all three. Backward each has a border of its own. */
     @Test
     void queriesKeysAndValuesShareTheBorderOfTheirInput() {
         try (Layers layers = new Layers(64, DType.BF16)) {
             Projection q = layers.projection(28, layers.term(28, 16));
             Projection k = layers.projection(12, layers.term(12, 8));
             Projection v = layers.projection(12, layers.term(12, 5));
-            List<String> forward = forward(layers, q, k, v);
-            assertThat(forward).first().isEqualTo(product(M, K + 29, 28));
-            assertThat(forward.subList(1, forward.size()))
-                    .as("one product or two, as their weights lie in memory")
-                    .isIn(List.of(products(M, K + 29, 12, 2)), List.of(product(M, K + 29, 12), product(M, K + 29, 12)));
+            assertThat(forward(layers, q, k, v))
+                    .as("each buffer is an allocation of its own")
+                    .containsExactly(product(M, K + 29, 28), product(M, K + 29, 12), product(M, K + 29, 12));
             assertThat(backward(layers, q, k, v))
                     .containsExactly(product(M, 28 + 16, K), product(M, 12 + 8, K), product(M, 12 + 5, K));
+        }
+    }
+
+    @Test
+    void equalProductsInOneAllocationAreABatch() {
+        try (Layers layers = new Layers(Emulation.inOnePiece(64), DType.BF16)) {
+            Projection gate = layers.projection(28, layers.term(28, 16));
+            Projection up = layers.projection(28, layers.term(28, 16));
+            Projection other = layers.projection(12);
+            assertThat(forward(layers, gate, up, other)).containsExactly(products(M, K + 32, 28, 2), product(M, K, 12));
+            assertThat(forward(layers, up, gate))
+                    .as("the second lies before the first")
+                    .containsExactly(product(M, K + 32, 28), product(M, K + 32, 28));
         }
     }
 

@@ -16,7 +16,7 @@ class CudaBottleneckTest extends BottleneckContract {
     @Override
     protected double startTolerance(DecoderConfig config, Precision precision) {
         if (!config.outputBias() && !config.mlpBias()) {
-            return 0;
+            return Emulation.zeroFactorTolerance(precision);
         }
         return precision == Precision.F32 ? 1e-6 : 1e-2;
     }

@@ -1,6 +1,7 @@
 package dev.graft.cuda;
 
 import dev.graft.engine.Engine;
+import dev.graft.engine.Precision;
 import dev.graft.model.ModelContract;
 import org.junit.jupiter.api.Nested;
 
@@ -11,6 +12,11 @@ class CudaModelTest {
         @Override
         protected Engine openEngine() {
             return Emulation.open();
+        }
+
+        @Override
+        protected double zeroFactorTolerance(Precision precision) {
+            return Emulation.zeroFactorTolerance(precision);
         }
     }
 

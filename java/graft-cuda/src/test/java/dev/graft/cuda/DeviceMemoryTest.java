@@ -42,9 +42,7 @@ class DeviceMemoryTest {
 
     /** The engine's own memory is a chunk too, larger than {@link #CHUNK}. */
     private static CudaEngine openChunked() {
-        DeviceSettings small = DeviceSettings.forEmulator();
-        DeviceSettings chunked = new DeviceSettings(
-                small.blasWorkspace(), small.scratch(), 0, small.sequenceTable(), small.staging(), CHUNK);
+        DeviceSettings chunked = DeviceSettings.forEmulator().withChunk(CHUNK);
         return new CudaEngine(Emulation.PLATFORM, new CudaSettings(0, 0, false, chunked));
     }
 

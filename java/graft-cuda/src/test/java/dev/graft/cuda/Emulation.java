@@ -7,6 +7,7 @@ import dev.graft.cuda.driver.DeviceSettings;
 import dev.graft.cuda.natives.CudaPlatform;
 import dev.graft.cuda.natives.EmulatorControl;
 import dev.graft.engine.Engine;
+import dev.graft.engine.Precision;
 
 /**
  * The engine under test: on the emulator, or with {@code -Dgraft.test.engine=cuda} on the GPU of this machine. Where neither can be
@@ -17,6 +18,9 @@ public final class Emulation {
             System.getProperty("graft.test.engine", CudaEngine.EMULATED_NAME).equals(CudaEngine.NAME)
                     ? CudaPlatform.GPU
                     : CudaPlatform.EMULATED;
+
+    /** A property that gives every buffer an allocation of its own, so that a tool that looks after those sees each overrun. */
+    private static final String APART = "graft.test.apart";
 
     private Emulation() {}
 
@@ -37,7 +41,24 @@ public final class Emulation {
                 .unavailableReason()
                 .ifPresent(reason -> abort("no CUDA engine: " + reason));
         DeviceSettings memory = emulated ? DeviceSettings.forEmulator() : DeviceSettings.forGpu();
+        if (Boolean.getBoolean(APART)) {
+            memory = memory.withChunk(0);
+        }
         return new CudaEngine(PLATFORM, new CudaSettings(0, border, tf32, memory.withOverlap(overlap)));
+    }
+
+    /** The same on the emulator with memory as a GPU has it: small buffers share an allocation. */
+    static CudaEngine inOnePiece(int border) {
+        DeviceSettings memory = DeviceSettings.forEmulator().withChunk(64L << 20);
+        return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, memory));
+    }
+
+    /** How far apart results may lie whose products have some zeros more to add up: cuBLAS may add them in another order. */
+    static double zeroFactorTolerance(Precision precision) {
+        if (PLATFORM == CudaPlatform.EMULATED) {
+            return 0;
+        }
+        return precision == Precision.F32 ? 1e-5 : 2e-2;
     }
 
     static Engine open() {

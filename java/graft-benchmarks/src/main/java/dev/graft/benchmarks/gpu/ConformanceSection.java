@@ -2,7 +2,6 @@ package dev.graft.benchmarks.gpu;
 
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectPackage;
 
-import dev.graft.cuda.CudaEngine;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -61,22 +60,16 @@ final class ConformanceSection implements Section {
     }
 
     @Override
+    public boolean opensEngines() {
+        return true;
+    }
+
+    @Override
     public Result run(Verification verification) {
         System.setProperty(ENGINE_PROPERTY, verification.target().engineName());
         Tally tally = new Tally();
         long start = System.nanoTime();
-        // a driver makes a GPU's context anew for each engine unless one is open all the while; the emulator, which
-        // counts those that are open, does not
-        CudaEngine kept = verification.target().isEmulated()
-                ? null
-                : verification.target().open(0);
-        try {
-            LauncherFactory.create().execute(request(verification.tests()), tally);
-        } finally {
-            if (kept != null) {
-                kept.close();
-            }
-        }
+        LauncherFactory.create().execute(request(verification.tests()), tally);
         return tally.result(verification.tests(), (System.nanoTime() - start) / 1e9);
     }
 
@@ -140,7 +133,11 @@ final class ConformanceSection implements Section {
         private static String message(TestExecutionResult result) {
             String text = result.getThrowable().map(Throwable::toString).orElse("no reason given");
             String line = text.strip().replaceAll("\\s+", " ");
-            return line.length() <= LONGEST_MESSAGE ? line : line.substring(0, LONGEST_MESSAGE) + "…";
+            // of arrays that differ, where they do is said at the end
+            int half = LONGEST_MESSAGE / 2;
+            return line.length() <= LONGEST_MESSAGE
+                    ? line
+                    : line.substring(0, half) + " … " + line.substring(line.length() - half);
         }
 
         /** Display names from the class down. */

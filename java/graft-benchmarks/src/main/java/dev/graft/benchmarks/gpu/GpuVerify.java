@@ -117,19 +117,29 @@ public final class GpuVerify implements Callable<Integer> {
 
     private int run() {
         Effort effort = tiny ? Effort.TINY : quick ? Effort.QUICK : Effort.FULL;
-        Verification verification =
-                new Verification(Target.named(engine), effort, Deadline.in(seconds), tests, pytorch, version, command);
+        Verification verification = new Verification(
+                Target.named(engine), effort, Deadline.in(seconds), tests, pytorch, version, command, result -> {});
         Report report = Report.open(out);
         failed.forEach(report::fail);
         boolean passed = failed.isEmpty();
         for (Section section : chosen()) {
-            passed &= runSection(section, verification, report);
+            try (CudaEngine held = holdContext(section, verification.target())) {
+                passed &= runSection(section, verification, report);
+            }
         }
         if (table) {
             new Table(report.root()).lines().forEach(System.out::println);
             passed = report.passed();
         }
         return passed ? CommandLine.ExitCode.OK : WRONG;
+    }
+
+    /**
+     * A driver makes a GPU's context anew, with all its kernels, for each engine of a section unless one is open all the while. The
+     * emulator, which counts those that are open, does not.
+     */
+    private static @Nullable CudaEngine holdContext(Section section, Target target) {
+        return section.opensEngines() && !target.isEmulated() ? target.open(0) : null;
     }
 
     private List<Section> chosen() {
@@ -150,8 +160,9 @@ public final class GpuVerify implements Callable<Integer> {
     private static boolean runSection(Section section, Verification verification, Report report) {
         long start = System.nanoTime();
         boolean passed;
+        report.begin(section.name());
         try {
-            Object result = section.run(verification);
+            Object result = section.run(verification.keeping(soFar -> report.put(section.name(), soFar)));
             report.put(section.name(), result);
             passed = !(result instanceof Section.Verdict verdict) || verdict.passed();
         } catch (InputException | EngineFailure e) {

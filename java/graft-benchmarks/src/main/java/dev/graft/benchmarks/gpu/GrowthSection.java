@@ -2,9 +2,9 @@ package dev.graft.benchmarks.gpu;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.graft.benchmarks.gpu.LoraSteps.Measured;
-import dev.graft.common.InputException;
 import dev.graft.cuda.CudaEngine;
 import dev.graft.cuda.CudaSettings;
+import dev.graft.cuda.driver.OutOfDeviceMemory;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
 import dev.graft.model.KnownShape;
@@ -93,6 +93,10 @@ final class GrowthSection implements Section {
         for (Base base : bases(verification.effort())) {
             measure(verification, base, points);
         }
+        return result(points);
+    }
+
+    private static Result result(Map<Kind, List<Point>> points) {
         List<Sweep> sweeps = new ArrayList<>();
         points.forEach((kind, all) -> sweeps.add(new Sweep(kind.label, kind.title, kind.x, all)));
         return new Result(sweeps);
@@ -157,6 +161,7 @@ final class GrowthSection implements Section {
             try (PretrainedModel model = LoraSteps.base(base.config, engine)) {
                 for (Todo todo : base.todo) {
                     points.get(todo.kind).add(point(verification, engine, base, model, todo, free));
+                    verification.soFar().accept(result(points));
                 }
             }
         }
@@ -209,9 +214,9 @@ final class GrowthSection implements Section {
                             measured.usedBytes() + weightBytes(engine, base.config),
                             plan.allocatedBytes() - engine.bufferLayout().engineBytes()),
                     null);
-        } catch (InputException outOfMemory) {
+        } catch (OutOfDeviceMemory failed) {
             // planned to fit, but earlier points' adapters take room, or the driver's free memory was in pieces
-            return new Point(todo.x, null, outOfMemory.getMessage());
+            return new Point(todo.x, null, failed.getMessage());
         }
     }
 

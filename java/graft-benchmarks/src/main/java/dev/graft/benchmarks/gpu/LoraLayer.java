@@ -58,6 +58,9 @@ final class LoraLayer implements AutoCloseable {
         }
     }
 
+    /** More than gate and up of Llama 3 8B take, with x, y, dx and dy. */
+    private static final long MOST_BYTES = 2L << 30;
+
     private final CudaEngine engine;
     private final Workspace workspace;
     private final DType dtype;
@@ -74,6 +77,8 @@ final class LoraLayer implements AutoCloseable {
     LoraLayer(CudaEngine engine, Shape shape, DType dtype, int rows, int rank) {
         this.engine = engine;
         this.workspace = new Workspace(engine);
+        engine.reserve(
+                MOST_BYTES); // in one piece, so that equal products are done together in every way of multiplying
         this.dtype = dtype;
         this.rows = rows;
         this.rank = rank;

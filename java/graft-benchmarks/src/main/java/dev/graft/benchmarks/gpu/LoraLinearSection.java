@@ -92,6 +92,11 @@ final class LoraLinearSection implements Section {
     }
 
     @Override
+    public boolean opensEngines() {
+        return true;
+    }
+
+    @Override
     public Result run(Verification verification) {
         List<Layer> layers = new ArrayList<>();
         List<String> leftOut = new ArrayList<>();
@@ -101,8 +106,13 @@ final class LoraLinearSection implements Section {
                 leftOut.add(todo.toString());
             } else {
                 layers.add(measure(verification, todo, frozen));
+                verification.soFar().accept(result(layers, leftOut));
             }
         }
+        return result(layers, leftOut);
+    }
+
+    private static Result result(List<Layer> layers, List<String> leftOut) {
         return new Result(layers.stream().allMatch(Layer::isExact), layers, leftOut);
     }
 

@@ -37,6 +37,11 @@ final class OperationsSection implements Section {
     }
 
     @Override
+    public boolean opensEngines() {
+        return true;
+    }
+
+    @Override
     public Result run(Verification verification) {
         boolean tiny = verification.effort() == Effort.TINY;
         DecoderConfig config = tiny ? TinyDecoder.config(1, 64, 96, 160) : LlamaSlice.config();

@@ -45,15 +45,22 @@ final class Report {
         return new Report(file, Files.isRegularFile(file) ? Json.readObject(file) : MAPPER.createObjectNode());
     }
 
+    /** Forgets what an earlier run had of a section. */
+    void begin(String section) {
+        if (root.remove(section) != null) {
+            write();
+        }
+    }
+
     /** Takes over a section's result, and writes the file. */
     void put(String section, Object result) {
         root.set(section, MAPPER.valueToTree(result));
         write();
     }
 
-    /** A section that could not be done. */
+    /** A section that could not be done, or not to its end: what it has stays. */
     void fail(String section, String reason) {
-        root.set(section, MAPPER.createObjectNode().put(PASSED, false).put(ERROR, reason));
+        root.withObject("/" + section).put(PASSED, false).put(ERROR, reason);
         write();
     }
 

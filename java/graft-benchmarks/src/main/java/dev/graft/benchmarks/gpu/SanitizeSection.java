@@ -94,6 +94,7 @@ final class SanitizeSection implements Section {
                 log.toString(),
                 Path.of(System.getProperty("java.home"), "bin", "java").toString()));
         command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+        command.add("-Dgraft.test.apart=true"); // an overrun is seen where it leaves an allocation
         command.addAll(List.of(
                 "-cp",
                 System.getProperty("java.class.path"),

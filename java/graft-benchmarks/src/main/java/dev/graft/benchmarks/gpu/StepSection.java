@@ -2,9 +2,9 @@ package dev.graft.benchmarks.gpu;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.graft.benchmarks.gpu.LoraSteps.Measured;
-import dev.graft.common.InputException;
 import dev.graft.cuda.CudaEngine;
 import dev.graft.cuda.CudaSettings;
+import dev.graft.cuda.driver.OutOfDeviceMemory;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.KnownShape;
 import dev.graft.model.PretrainedModel;
@@ -67,6 +67,11 @@ final class StepSection implements Section {
     }
 
     @Override
+    public boolean opensEngines() {
+        return true;
+    }
+
+    @Override
     public Result run(Verification verification) {
         List<Step> steps = new ArrayList<>();
         List<LeftOut> leftOut = new ArrayList<>();
@@ -80,6 +85,7 @@ final class StepSection implements Section {
                 leftOut.add(new LeftOut(todo.shape, "does not fit this GPU"));
             } else {
                 steps.add(step);
+                verification.soFar().accept(new Result(steps, leftOut));
             }
         }
         return new Result(steps, leftOut);
@@ -118,7 +124,7 @@ final class StepSection implements Section {
                 if (plan.allocatedBytes() <= engine.availableBytes()) {
                     return measure(verification, engine, todo, size, plan);
                 }
-            } catch (InputException outOfMemory) {
+            } catch (OutOfDeviceMemory inPieces) {
                 // planned to fit, but the driver's free memory was in pieces
                 continue;
             }

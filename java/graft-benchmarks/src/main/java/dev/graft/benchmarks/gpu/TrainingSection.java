@@ -70,6 +70,11 @@ final class TrainingSection implements Section {
     }
 
     @Override
+    public boolean opensEngines() {
+        return true;
+    }
+
+    @Override
     public Result run(Verification verification) {
         Setup setup = verification.effort() == Effort.TINY
                 ? new Setup(TinyDecoder.config(2, 64, 96, 64), 2, 32, 8)

@@ -1,6 +1,7 @@
 package dev.graft.benchmarks.gpu;
 
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -10,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param pytorch what {@code scripts/reference/gpu_lora.py} wrote, or null
  * @param version of Graft
  * @param command that a person types for the same
+ * @param soFar takes a section's result as far as it has come, and keeps it should the process be stopped
  */
 record Verification(
         Target target,
@@ -18,7 +20,13 @@ record Verification(
         String tests,
         @Nullable Path pytorch,
         String version,
-        String command) {
+        String command,
+        Consumer<Object> soFar) {
+
+    /** The same for one section. */
+    Verification keeping(Consumer<Object> partial) {
+        return new Verification(target, effort, deadline, tests, pytorch, version, command, partial);
+    }
 
     Sizes sizes() {
         return effort == Effort.TINY ? Sizes.TINY : Sizes.LLAMA3_8B;

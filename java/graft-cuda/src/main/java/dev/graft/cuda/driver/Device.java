@@ -137,8 +137,12 @@ public final class Device implements AutoCloseable {
 
     /** Where a matrix of this device's memory starts. */
     public long address(TensorView tensor) {
+        return range(tensor).address() + tensor.byteOffset();
+    }
+
+    private DeviceMemory range(TensorView tensor) {
         if (tensor.memory() instanceof OnDevice memory && memory.range().belongsTo(heap)) {
-            return memory.range().address() + tensor.byteOffset();
+            return memory.range();
         }
         throw new IllegalArgumentException("tensor " + tensor + " does not lie in this engine's memory");
     }
@@ -196,8 +200,20 @@ public final class Device implements AutoCloseable {
         return transfers;
     }
 
-    /** A row-major matrix for {@link #multiply}. */
-    public record Factor(long address, DType dtype, long pitch) {}
+    /**
+     * A row-major matrix for {@link #multiply}.
+     *
+     * @param pitch elements from one row to the next
+     * @param piece the allocation of the driver's that it lies in. Within one, memory is given out by the order of requests alone; from
+     *     one to another it is the driver's choice what comes first
+     */
+    public record Factor(long address, DType dtype, long pitch, Object piece) {}
+
+    /** A matrix of this device's memory as a factor. */
+    public Factor factor(TensorView matrix) {
+        return new Factor(
+                address(matrix), matrix.dtype(), matrix.pitch(), range(matrix).chunk());
+    }
 
     /**
      * Row-major {@code c[m, n] = op(a) op(b) [+ c]}, a being [m, k] or with {@code transA} [k, m], b [k, n] or with {@code transB}

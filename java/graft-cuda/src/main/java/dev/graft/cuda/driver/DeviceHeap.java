@@ -1,6 +1,5 @@
 package dev.graft.cuda.driver;
 
-import dev.graft.common.InputException;
 import dev.graft.engine.EngineFailure;
 import java.util.ArrayList;
 import java.util.List;
@@ -81,7 +80,7 @@ final class DeviceHeap implements AutoCloseable {
     /**
      * A range of at least {@code bytes}; its contents are whatever was there.
      *
-     * @throws InputException where the device has less
+     * @throws OutOfDeviceMemory where the device has less
      */
     DeviceMemory allocate(long bytes) {
         if (bytes < 0) {
@@ -119,8 +118,7 @@ final class DeviceHeap implements AutoCloseable {
             address = Jcuda.allocate(size);
         }
         if (address == 0) {
-            throw new InputException("out of GPU memory: " + least + " bytes asked for, " + Jcuda.freeBytes()
-                    + " free; use a smaller --batch-size or --seq-len, or --precision bf16");
+            throw new OutOfDeviceMemory(least, Jcuda.freeBytes());
         }
         Chunk chunk = new Chunk(address, size);
         chunks.add(chunk);

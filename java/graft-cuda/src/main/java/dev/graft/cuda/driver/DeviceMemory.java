@@ -28,6 +28,11 @@ public final class DeviceMemory implements OnDevice {
         return this;
     }
 
+    /** The allocation of the driver's that it is a part of. */
+    DeviceHeap.Chunk chunk() {
+        return chunk;
+    }
+
     boolean belongsTo(DeviceHeap other) {
         return heap == other;
     }

@@ -383,7 +383,13 @@ final class Jcuda {
             checkBlas(
                     "cublasSetWorkspace",
                     JCublas2.cublasSetWorkspace(blas, new DeviceAddress(workspace), workspaceBytes));
-            checkBlas("cublasSetMathMode", JCublas2.cublasSetMathMode(blas, cublasMath.CUBLAS_DEFAULT_MATH));
+            // by default a product may be cut along k and its parts added up in bf16, where that is the output's type
+            checkBlas(
+                    "cublasSetMathMode",
+                    JCublas2.cublasSetMathMode(
+                            blas,
+                            cublasMath.CUBLAS_DEFAULT_MATH
+                                    | cublasMath.CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
         } catch (EngineFailure e) {
             JCublas2.cublasDestroy(blas);
             throw e;

@@ -18,6 +18,8 @@ import org.jspecify.annotations.Nullable;
 public final class Attention {
     private static final long STRUCT_BYTES = 40;
     private static final int TABLE_ROWS = 4;
+    /** Blocks that a grid may have in z, where each sequence has its own. */
+    private static final int MOST_SEQUENCES = 65_535;
 
     private final Gpu gpu;
     private final MemorySegment struct = Arena.ofAuto().allocate(STRUCT_BYTES, 8);
@@ -129,7 +131,8 @@ public final class Attention {
             return;
         }
         int count = sequences.count();
-        long most = gpu.device().settings().sequenceTable() / (TABLE_ROWS * (long) Integer.BYTES);
+        long fitting = gpu.device().settings().sequenceTable() / (TABLE_ROWS * (long) Integer.BYTES);
+        long most = Math.min(fitting, MOST_SEQUENCES);
         if (count > most) {
             throw new InputException(
                     "a batch of " + count + " rows; the CUDA engine takes " + most + ", use a smaller --batch-size");

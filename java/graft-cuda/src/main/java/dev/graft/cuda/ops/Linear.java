@@ -272,7 +272,10 @@ public final class Linear {
 
     private record Product(
             boolean transA, boolean transB, int m, int n, int k, Factor a, Factor b, Factor c, boolean accumulate) {
-        /** Whether two products differ in nothing but where their matrices lie, later ones further up in memory. */
+        /**
+         * Whether two products differ in nothing but where their matrices lie, later ones further up in memory. Batched products may
+         * differ in their last bits from single ones, so which are batched must not depend on how the driver hands out memory.
+         */
         boolean goesWith(Product next) {
             return transA == next.transA
                     && transB == next.transB
@@ -288,7 +291,7 @@ public final class Linear {
         /** Elements from one matrix to another; -1 where they cannot be of one batch. */
         static long stride(Factor from, Factor to) {
             long bytes = to.address() - from.address();
-            boolean alike = from.dtype() == to.dtype() && from.pitch() == to.pitch();
+            boolean alike = from.dtype() == to.dtype() && from.pitch() == to.pitch() && from.piece() == to.piece();
             int size = from.dtype().byteSize();
             return alike && bytes >= 0 && bytes % size == 0 ? bytes / size : -1;
         }
@@ -339,6 +342,6 @@ public final class Linear {
     }
 
     private Factor factor(TensorView view) {
-        return new Factor(gpu.at(view), view.dtype(), view.pitch());
+        return gpu.device().factor(view);
     }
 }
