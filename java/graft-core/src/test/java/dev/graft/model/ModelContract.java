@@ -70,12 +70,13 @@ public abstract class ModelContract {
         return 0;
     }
 
-    private void assertSame(float[] actual, float[] expected, Precision precision) {
+    private void assertSame(String what, float[] actual, float[] expected, Precision precision) {
         float largest = 0;
         for (float value : expected) {
             largest = Math.max(largest, Math.abs(value));
         }
         assertThat(actual)
+                .as(what)
                 .doesNotContain(Float.NaN)
                 .containsExactly(expected, within((float) zeroFactorTolerance(precision) * largest));
     }
@@ -105,7 +106,7 @@ public abstract class ModelContract {
                     .isCloseTo(loss, within(tolerance));
 
             TokenBatch prompt = TokenBatch.continuation(new int[] {3, 1, 4, 1, 5}, 0, 5);
-            assertSame(logits(model, prompt), logits(base, prompt), base.precision());
+            assertSame("logits", logits(model, prompt), logits(base, prompt), base.precision());
         }
     }
 
@@ -322,7 +323,7 @@ public abstract class ModelContract {
             assertThat(lossAndGradients(base, all, rows))
                     .isCloseTo(loss, within(zeroFactorTolerance(Precision.F32) * loss));
             Map<String, float[]> full = takeGradients(all);
-            takeGradients(some).forEach((name, values) -> assertSame(values, full.get(name), Precision.F32));
+            takeGradients(some).forEach((name, values) -> assertSame(name, values, full.get(name), Precision.F32));
         }
     }
 

@@ -9,8 +9,8 @@ import dev.graft.cuda.driver.DeviceSettings;
  * @param device the GPU's number, as the driver counts; {@code CUDA_VISIBLE_DEVICES} hides others
  * @param border columns and rows around frozen weights in which adapters up to that rank (summed over q, k and v, or gate and up)
  *     take part in the frozen weight's product; 0 multiplies them apart. Measured by {@code scripts/gpu-verify}
- * @param memory of the engine itself; property {@code overlap} has the gradients of A computed beside the products of dx
  * @param tf32 whether float32 products may be rounded to TF32: faster on GPUs, and no longer exact
+ * @param memory of the engine itself; property {@code overlap} has the gradients of A computed beside the products of dx
  */
 public record CudaSettings(int device, int border, boolean tf32, DeviceSettings memory) {
     /** 48 for rank 16 on q, k and v, and some to spare. */

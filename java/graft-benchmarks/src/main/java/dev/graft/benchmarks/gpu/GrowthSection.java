@@ -21,7 +21,6 @@ import org.jspecify.annotations.Nullable;
  * {@code scripts/cost-growth} measures on the CPU, with a model loaded once for all its points.
  */
 final class GrowthSection implements Section {
-    private static final int RANK = 16;
     private static final int WARM_UP = 1;
 
     /** What grows. */
@@ -105,7 +104,7 @@ final class GrowthSection implements Section {
     /** The one with the most points first, the one that takes longest to load last. */
     private static List<Base> bases(Effort effort) {
         if (effort == Effort.TINY) {
-            DecoderConfig tiny = TinyDecoder.config(1, 64, 96, 160);
+            DecoderConfig tiny = TinyDecoder.smallest();
             return List.of(new Base(
                     "tiny",
                     tiny,
@@ -123,10 +122,10 @@ final class GrowthSection implements Section {
 
     private static List<Todo> sweepsOfOneModel(Effort effort) {
         List<Todo> all = new ArrayList<>();
-        all.add(new Todo(Kind.SHAPE, KnownShape.LLAMA3_1_8B.label(), LoraSteps.of(1, 4096, RANK)));
+        all.add(new Todo(Kind.SHAPE, KnownShape.LLAMA3_1_8B.label(), LoraSteps.of(1, 4096)));
         int tokens = 8192;
         for (int seq = 1024; seq <= 32_768; seq *= effort == Effort.QUICK ? 32 : 2) {
-            all.add(new Todo(Kind.SEQUENCE, Integer.toString(seq), LoraSteps.of(Math.max(1, tokens / seq), seq, RANK)));
+            all.add(new Todo(Kind.SEQUENCE, Integer.toString(seq), LoraSteps.of(Math.max(1, tokens / seq), seq)));
         }
         for (int rank = 4; rank <= 256; rank *= effort == Effort.QUICK ? 64 : 4) {
             all.add(new Todo(Kind.RANK, Integer.toString(rank), LoraSteps.of(2, tokens / 2, rank)));
@@ -135,16 +134,14 @@ final class GrowthSection implements Section {
             all.add(new Todo(
                     Kind.ADAPTERS,
                     Integer.toString(adapters),
-                    new LoraSteps(16 / adapters, tokens / 16, RANK, adapters, false)));
+                    new LoraSteps(16 / adapters, tokens / 16, LoraSteps.RANK, adapters, false)));
         }
         return all;
     }
 
     private static Base alone(KnownShape shape) {
         return new Base(
-                shape.label(),
-                shape.config(),
-                List.of(new Todo(Kind.SHAPE, shape.label(), LoraSteps.of(1, 4096, RANK))));
+                shape.label(), shape.config(), List.of(new Todo(Kind.SHAPE, shape.label(), LoraSteps.of(1, 4096))));
     }
 
     private static void measure(Verification verification, Base base, Map<Kind, List<Point>> points) {

@@ -32,7 +32,15 @@ import java.util.stream.Stream;
 record LoraSteps(int batch, int seq, int rank, int adapters, boolean checkpointing) {
     static final Precision PRECISION = Precision.BF16;
 
+    /** Of A and B, where it is not what is measured. */
+    static final int RANK = 16;
+
     private static final long SEED = 0;
+
+    /** One adapter of rank {@link #RANK}, all activations kept. */
+    static LoraSteps of(int batch, int seq) {
+        return of(batch, seq, RANK);
+    }
 
     /** One adapter, all activations kept. */
     static LoraSteps of(int batch, int seq, int rank) {

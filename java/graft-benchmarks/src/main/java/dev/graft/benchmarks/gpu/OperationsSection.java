@@ -16,7 +16,6 @@ import java.util.List;
  * each call, so that small operations cost some microseconds more than in a step.
  */
 final class OperationsSection implements Section {
-    private static final int RANK = 16;
     private static final int WARM_UP = 1;
 
     /**
@@ -44,8 +43,8 @@ final class OperationsSection implements Section {
     @Override
     public Result run(Verification verification) {
         boolean tiny = verification.effort() == Effort.TINY;
-        DecoderConfig config = tiny ? TinyDecoder.config(1, 64, 96, 160) : LlamaSlice.config();
-        LoraSteps size = tiny ? LoraSteps.of(2, 16, RANK) : LoraSteps.of(2, 4096, RANK);
+        DecoderConfig config = tiny ? TinyDecoder.smallest() : LlamaSlice.config();
+        LoraSteps size = tiny ? LoraSteps.of(2, 16) : LoraSteps.of(2, 4096);
         int steps = tiny ? 1 : 4;
         Ceilings ceilings;
         try (CudaEngine engine = verification.target().open(0)) {

@@ -15,7 +15,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Whole LoRA steps (all linear layers, bf16, AdamW) on random weights of well-known shapes. */
 final class StepSection implements Section {
-    private static final int RANK = 16;
     private static final int WARM_UP = 2;
 
     /**
@@ -94,12 +93,12 @@ final class StepSection implements Section {
     private static List<Case> cases(Effort effort) {
         int border = CudaSettings.DEFAULT_BORDER;
         if (effort == Effort.TINY) {
-            DecoderConfig tiny = TinyDecoder.config(1, 64, 96, 160);
-            List<LoraSteps> size = List.of(LoraSteps.of(2, 16, RANK));
+            DecoderConfig tiny = TinyDecoder.smallest();
+            List<LoraSteps> size = List.of(LoraSteps.of(2, 16));
             return List.of(new Case("tiny", tiny, border, true, size), new Case("tiny", tiny, 0, false, size));
         }
         DecoderConfig llama8b = KnownShape.LLAMA3_1_8B.config();
-        List<LoraSteps> large = List.of(LoraSteps.of(2, 4096, RANK));
+        List<LoraSteps> large = List.of(LoraSteps.of(2, 4096));
         Case slice = new Case(LlamaSlice.NAME, LlamaSlice.config(), border, false, large);
         if (effort == Effort.QUICK) {
             return List.of(slice);
@@ -113,7 +112,7 @@ final class StepSection implements Section {
                         llama8b,
                         border,
                         false,
-                        List.of(LoraSteps.of(2, 4096, RANK), LoraSteps.of(1, 4096, RANK), LoraSteps.of(1, 2048, RANK))),
+                        List.of(LoraSteps.of(2, 4096), LoraSteps.of(1, 4096), LoraSteps.of(1, 2048))),
                 new Case(KnownShape.LLAMA3_2_1B.label(), KnownShape.LLAMA3_2_1B.config(), border, false, large));
     }
 
@@ -147,7 +146,7 @@ final class StepSection implements Section {
                     todo.config.layers(),
                     size.batch(),
                     size.seq(),
-                    RANK,
+                    size.rank(),
                     todo.border,
                     todo.overlap,
                     steps,

@@ -13,6 +13,11 @@ final class TinyDecoder {
 
     private TinyDecoder() {}
 
+    /** One whose step the emulator does in some milliseconds. */
+    static DecoderConfig smallest() {
+        return config(1, 64, 96, 160);
+    }
+
     static DecoderConfig config(int layers, int hidden, int intermediate, int vocabulary) {
         int headDim = hidden / HEADS;
         return new DecoderConfig(

@@ -159,11 +159,6 @@ public final class Device implements AutoCloseable {
         return stream.address();
     }
 
-    /** Whether there is a second stream. */
-    public boolean overlaps() {
-        return side != null;
-    }
-
     /** What is put on {@link #sideStream} from here on follows all work so far, and may run beside what comes next. */
     public void fork() {
         requireSide().fork();

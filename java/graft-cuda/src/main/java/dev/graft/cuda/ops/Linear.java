@@ -158,7 +158,7 @@ public final class Linear {
         }
         Borders borders = Borders.of(projections);
         // dA reads x, which bytes bind, and dx is a product, which operations bind: neither needs the other
-        boolean aside = gpu.device().overlaps() && dx != null && borders.width() > 0;
+        boolean aside = gpu.device().settings().overlaps() && dx != null && borders.width() > 0;
         if (aside) {
             gpu.device().fork();
         }
