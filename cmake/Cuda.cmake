@@ -35,15 +35,25 @@ set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
 
-add_library(graft_cuda SHARED ${GRAFT_KERNELS})
-target_include_directories(graft_cuda PRIVATE include src)
-target_compile_options(graft_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Werror -Xptxas=-v>)
+# Kernels of Hopper's own instructions, which no other architecture has, not even a newer one: built for it whatever the list says.
+set(hopper_kernels ${GRAFT_KERNELS})
+list(FILTER hopper_kernels INCLUDE REGEX "_hopper\\.cu$")
+list(FILTER GRAFT_KERNELS EXCLUDE REGEX "_hopper\\.cu$")
+add_library(graft_cuda_hopper OBJECT ${hopper_kernels})
+set_target_properties(graft_cuda_hopper PROPERTIES CUDA_ARCHITECTURES OFF)
+target_compile_options(graft_cuda_hopper PRIVATE -gencode=arch=compute_90a,code=sm_90a)
+
+add_library(graft_cuda SHARED ${GRAFT_KERNELS} $<TARGET_OBJECTS:graft_cuda_hopper>)
 target_link_options(graft_cuda PRIVATE -Wl,--exclude-libs,ALL)
-# What ptxas says of each kernel is kept beside its object.
-set_target_properties(graft_cuda PROPERTIES CUDA_COMPILER_LAUNCHER "sh;${CMAKE_CURRENT_LIST_DIR}/keep-ptxas-log.sh")
+foreach(target graft_cuda graft_cuda_hopper)
+  target_include_directories(${target} PRIVATE include src)
+  target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Werror -Xptxas=-v>)
+  # What ptxas says of each kernel is kept beside its object.
+  set_target_properties(${target} PROPERTIES CUDA_COMPILER_LAUNCHER "sh;${CMAKE_CURRENT_LIST_DIR}/keep-ptxas-log.sh")
+endforeach()
 
 add_custom_target(resource-usage
-  COMMAND ${CMAKE_COMMAND} "-DOBJECTS=$<JOIN:$<TARGET_OBJECTS:graft_cuda>,|>" "-DALLOWED=${CMAKE_CURRENT_LIST_DIR}/allowed-spills.txt"
+  COMMAND ${CMAKE_COMMAND} "-DOBJECTS=$<JOIN:$<TARGET_OBJECTS:graft_cuda>;$<TARGET_OBJECTS:graft_cuda_hopper>,|>" "-DALLOWED=${CMAKE_CURRENT_LIST_DIR}/allowed-spills.txt"
           -P ${CMAKE_CURRENT_LIST_DIR}/ResourceUsage.cmake
   DEPENDS graft_cuda
   COMMENT "Registers, stack and spills of each kernel"

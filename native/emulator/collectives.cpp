@@ -149,6 +149,8 @@ void wait_for_copies(unsigned pending_groups) {
         } else {
             std::memset(copy.shared, 0, 16);
         }
+        const Block &block = *current->block;
+        block.writers[(static_cast<unsigned char *>(copy.shared) - block.shared) / 16] = {current, current->proxy_epoch};
     }
     if (c.first == c.copies.size()) {
         c.copies.clear();

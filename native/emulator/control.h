@@ -3,7 +3,7 @@
  * has none of these. All may be called from any thread.
  *
  * Settings start from the environment where it has them: GRAFT_EMULATOR_DESCENDING (0 or 1), GRAFT_EMULATOR_VERIFY (0 or 1),
- * GRAFT_EMULATOR_MULTIPROCESSORS, GRAFT_EMULATOR_WORKERS, GRAFT_EMULATOR_DEVICE_BYTES, GRAFT_EMULATOR_SHARED_BYTES.
+ * GRAFT_EMULATOR_MULTIPROCESSORS, GRAFT_EMULATOR_WORKERS, GRAFT_EMULATOR_CAPABILITY, GRAFT_EMULATOR_DEVICE_BYTES, GRAFT_EMULATOR_SHARED_BYTES.
  */
 #ifndef GRAFT_EMULATOR_CONTROL_H
 #define GRAFT_EMULATOR_CONTROL_H
@@ -35,6 +35,9 @@ GRAFT_EMULATOR_API void graft_emulator_set_late(int32_t late);
 
 /* Bytes of device memory; default 2 GiB. What is allocated already stays. */
 GRAFT_EMULATOR_API void graft_emulator_set_device_bytes(int64_t bytes);
+
+/* The compute capability, 90 for 9.0; default 89. */
+GRAFT_EMULATOR_API void graft_emulator_set_capability(int32_t capability);
 
 /* The most shared memory a block may ask for; default 99 KiB, what every GPU since 8.0 has. */
 GRAFT_EMULATOR_API void graft_emulator_set_shared_bytes(int64_t bytes);

@@ -217,8 +217,8 @@ DRIVER cuDeviceGetAttribute(int *value, int attribute, int device) {
     case 38: *value = 4 << 20; break;                                  /* L2 cache */
     case 39: *value = 1536; break;                                     /* threads per multiprocessor */
     case 40: *value = 1; break;                                        /* copy engines */
-    case 75: *value = 8; break;                                        /* compute capability */
-    case 76: *value = 9; break;
+    case 75: *value = settings.capability / 10; break;                 /* compute capability */
+    case 76: *value = settings.capability % 10; break;
     case 81: *value = static_cast<int>(settings.shared_bytes) + 1024; break; /* shared memory per multiprocessor */
     case 97: *value = static_cast<int>(settings.shared_bytes); break;  /* shared memory per block, opt-in */
     default: *value = 0; break;

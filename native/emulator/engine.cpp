@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "copies.h"
@@ -17,6 +18,7 @@
 #include "late.h"
 #include "memory.h"
 #include "patterns.h"
+#include "products.h"
 #include "state.h"
 #include "text.h"
 
@@ -28,6 +30,7 @@ namespace {
 
 constexpr unsigned MAX_THREADS = 1024;
 constexpr unsigned MAX_WARPS = MAX_THREADS / 32;
+constexpr unsigned MAX_WARPGROUPS = MAX_WARPS / 4;
 constexpr size_t SHARED_ALIGNMENT = 128;
 
 thread_local std::string last_launch_error;
@@ -43,7 +46,9 @@ struct Worker {
     Stacks stacks;
     std::unique_ptr<Thread[]> threads{new Thread[MAX_THREADS]()};
     std::unique_ptr<Copies[]> copies{new Copies[MAX_THREADS]()};
+    std::unique_ptr<Products[]> products{new Products[MAX_THREADS]()};
     std::unique_ptr<Warp[]> warps{new Warp[MAX_WARPS]()};
+    std::vector<std::pair<uint64_t, uint64_t>> started[MAX_WARPGROUPS]; /* the descriptors of each warpgroup's wgmma */
     Block block{};
     const Launch *launch = nullptr;
     bool descending = false;
@@ -57,6 +62,7 @@ struct Worker {
     bool failed = false;
     std::string failure;
     std::vector<unsigned char> shared;
+    std::vector<Writer> writers;
 };
 
 /* The worker of this thread of the operating system while it runs a launch. */
@@ -151,6 +157,10 @@ void run_threads() {
         Warp *warp = self->warp;
         const uint32_t bit = 1u << self->lane;
         self->copies->clear();
+        if (!self->products->is_clear()) {
+            abort_launch("returned while a wgmma was in flight");
+        }
+        self->products->clear();
         warp->ready &= ~bit;
         warp->ended |= bit;
         void *here = nullptr;
@@ -178,6 +188,7 @@ Worker::Worker() : stacks(run_threads) {
         threads[i].warp = &warps[i / 32];
         threads[i].block = &block;
         threads[i].copies = &copies[i];
+        threads[i].products = &products[i];
     }
     for (unsigned i = 0; i < MAX_WARPS; i++) {
         warps[i].index = static_cast<int>(i);
@@ -209,6 +220,8 @@ void Worker::prepare(const Launch &launched) {
     const uintptr_t start = reinterpret_cast<uintptr_t>(shared.data()) + GUARD_BYTES;
     block.shared = reinterpret_cast<unsigned char *>((start + SHARED_ALIGNMENT - 1) & ~(SHARED_ALIGNMENT - 1));
     block.shared_bytes = launched.shared_bytes;
+    writers.resize(launched.shared_bytes / 16 + 1);
+    block.writers = writers.data();
     fill(block.shared - GUARD_BYTES, GUARD_BYTES, GUARD_PATTERN);
     fill(block.shared + block.shared_bytes, GUARD_BYTES, GUARD_PATTERN);
 }
@@ -221,12 +234,17 @@ bool is_guard(const unsigned char *bytes) {
 bool Worker::run(const Launch &launched, const dim3 &index) {
     block.index = index;
     std::memset(block.shared, POISON, block.shared_bytes);
+    std::fill(writers.begin(), writers.end(), Writer{});
+    for (auto &descriptors : started) {
+        descriptors.clear();
+    }
     for (unsigned i = 0; i < warp_count; i++) {
         const unsigned lanes = thread_count - i * 32;
         Warp &warp = warps[i];
         warp.lanes = lanes >= 32 ? 0xffffffffu : (1u << lanes) - 1;
         warp.ready = warp.lanes;
         warp.started = warp.waiting = warp.ended = 0;
+        warp.products = 0;
     }
     ready_warps = warp_count == 32 ? 0xffffffffu : (1u << warp_count) - 1;
     remaining = thread_count;
@@ -337,6 +355,7 @@ void abort_launch(const char *format, ...) {
     w.failure += text;
     for (unsigned i = 0; i < w.thread_count; i++) {
         w.copies[i].clear();
+        w.products[i].clear();
     }
     void *here = nullptr;
     switch_stack(&here, w.main_stack);
@@ -388,6 +407,22 @@ void wait_for_warp(const char *what, void (*complete)(Warp &), const char *file,
         warp->ready = 0xffffffffu;
     }
     yield(w, warp);
+}
+
+void agree_in_warpgroup(uint64_t a_tile, uint64_t b) {
+    Warp &warp = *current->warp;
+    auto &descriptors = worker->started[warp.index / 4];
+    const std::pair<uint64_t, uint64_t> mine(a_tile, b);
+    const size_t number = warp.products++;
+    if (number == descriptors.size()) {
+        descriptors.push_back(mine);
+    } else if (descriptors[number] != mine) {
+        abort_launch("divergence: wgmma with the descriptors 0x%016llx and 0x%016llx while another warp of its warpgroup has 0x%016llx and "
+                     "0x%016llx",
+                     static_cast<unsigned long long>(a_tile), static_cast<unsigned long long>(b),
+                     static_cast<unsigned long long>(descriptors[number].first),
+                     static_cast<unsigned long long>(descriptors[number].second));
+    }
 }
 
 int run_launch(const Launch &launch) {

@@ -26,6 +26,7 @@ namespace graft::emulator {
 
 struct Block;
 struct Copies;
+struct Products;
 
 /* What the 32 lanes of a warp hand each other in a collective, and where they stand. Bit l of a mask is lane l. */
 struct Warp {
@@ -37,6 +38,7 @@ struct Warp {
     const char *what, *file;
     int line;
     int index;
+    uint32_t products; /* wgmma that it has started */
 
     /* Each lane fills its own place, the last one to arrive computes for all, each lane reads its own result. */
     uint32_t value[32], result[32], source[32];
@@ -53,14 +55,23 @@ struct Thread {
     int lane;
     Warp *warp;
     Block *block;
-    Copies *copies; /* its cp.async copies that have not been waited for */
+    Copies *copies;       /* its cp.async copies that have not been waited for */
+    Products *products;   /* likewise its wgmma */
+    uint32_t proxy_epoch; /* of fences of its for the asynchronous proxy */
     void *stack_pointer;
+};
+
+/* Who wrote 16 bytes of shared memory by cp.async, and after how many of its fences for the asynchronous proxy. */
+struct Writer {
+    const Thread *thread;
+    uint32_t epoch;
 };
 
 struct Block {
     dim3 index, size, grid;
     unsigned char *shared;
     size_t shared_bytes;
+    Writer *writers; /* of each 16 bytes */
 };
 
 /* The thread that runs. */
@@ -87,6 +98,19 @@ GRAFT_EMULATOR_API void complete_mma(Warp &warp);
 GRAFT_EMULATOR_API void start_copy(void *shared, const void *global, bool valid);
 GRAFT_EMULATOR_API void commit_copies();
 GRAFT_EMULATOR_API void wait_for_copies(unsigned pending_groups);
+
+/* wgmma (products.cpp). Sums hold NaNs from the start of a product on, and the data from the wait on. A's rows: registers, or where those
+ * are null a descriptor. */
+GRAFT_EMULATOR_API uint32_t shared_address(const void *shared);
+GRAFT_EMULATOR_API void fence_async_proxy();
+GRAFT_EMULATOR_API void fence_products();
+GRAFT_EMULATOR_API void start_product(float *registers, int columns, bool accumulate, const uint32_t *a, uint64_t a_tile, uint64_t b,
+                                      bool transposed);
+GRAFT_EMULATOR_API void commit_products();
+GRAFT_EMULATOR_API void wait_for_products(unsigned pending_groups, const char *file, int line);
+
+/* Ends the launch where another warp of the current one's warpgroup started its wgmma of the same number with other descriptors. */
+void agree_in_warpgroup(uint64_t a_tile, uint64_t b);
 
 /* One launch: runs body(closure) once a thread. Returns 0, or a CUresult whose text launch_error() gives. */
 struct Launch {

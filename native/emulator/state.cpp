@@ -60,6 +60,7 @@ void reset_settings(Settings &s) {
     s.verify = initial("GRAFT_EMULATOR_VERIFY", 0) != 0;
     s.multiprocessors = static_cast<int>(initial("GRAFT_EMULATOR_MULTIPROCESSORS", 4));
     s.workers = static_cast<int>(initial("GRAFT_EMULATOR_WORKERS", 1));
+    s.capability = static_cast<int>(initial("GRAFT_EMULATOR_CAPABILITY", 89));
     s.device_bytes = static_cast<size_t>(initial("GRAFT_EMULATOR_DEVICE_BYTES", 2LL << 30));
     s.shared_bytes = static_cast<size_t>(initial("GRAFT_EMULATOR_SHARED_BYTES", 99 * 1024));
 }
@@ -193,6 +194,10 @@ void graft_emulator_set_workers(int32_t count) {
 
 void graft_emulator_set_device_bytes(int64_t bytes) {
     settings.device_bytes = bytes < 0 ? 0 : static_cast<size_t>(bytes);
+}
+
+void graft_emulator_set_capability(int32_t capability) {
+    settings.capability = capability;
 }
 
 void graft_emulator_set_shared_bytes(int64_t bytes) {

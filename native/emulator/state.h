@@ -31,7 +31,7 @@ GRAFT_EMULATOR_API const char *result_text(int result);
 
 /* See control.h for each. */
 struct Settings {
-    std::atomic<int> descending, late, asynchronous, verify, multiprocessors, workers;
+    std::atomic<int> descending, late, asynchronous, verify, multiprocessors, workers, capability;
     std::atomic<size_t> device_bytes, shared_bytes;
 };
 extern GRAFT_EMULATOR_API Settings &settings;

@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Changes whenever a prototype, struct or constant of this file does. */
-#define GRAFT_ABI_VERSION 3
+#define GRAFT_ABI_VERSION 4
 
 enum { GRAFT_OK = 0, GRAFT_INVALID_ARGUMENT = 1, GRAFT_SCRATCH_TOO_SMALL = 2, GRAFT_CUDA_ERROR = 3 };
 
@@ -123,6 +123,8 @@ GRAFT_API int32_t graft_rope(void *stream, int32_t dtype, void *x, int64_t x_pit
 
 /* ---- attention (attention_forward.cu, attention_backward.cu) */
 
+enum { GRAFT_MMA = 0, GRAFT_WGMMA = 1 };
+
 /* Causal grouped-query attention over packed sequences: query head h reads key/value head h / (heads / key_value_heads). */
 typedef struct graft_attention {
     int32_t heads;            /* H */
@@ -133,6 +135,7 @@ typedef struct graft_attention {
     int32_t sequence_count;
     int32_t longest_query;    /* the largest query_length */
     int32_t longest_key;      /* the largest key_length */
+    int32_t tensor_cores;     /* GRAFT_MMA, or GRAFT_WGMMA where dtype, head_dim and alignment allow it, on compute capability 9.0 alone */
     /* int32 [4, sequence_count] in device memory: query_start, query_length, key_start, key_length. Query i of a sequence stands at
      * position key_length - query_length + i among its keys and sees itself and what comes before. */
     const int32_t *sequences;

@@ -14,9 +14,10 @@
  * tiles of 32 keys: 96 KB, two blocks on sm_90. Both fit the 99 KB of sm_86. D = 64: 32 keys a warp, half the memory. D = 256: as
  * dK and dV of 16 keys would take 256 registers, a block computes 128 of their columns, at the cost of S and dP once more.
  *
- * float32: attention_f32.cuh.
+ * float32: attention_f32.cuh. Hopper's own tensor cores: attention_hopper.cu.
  */
 #include "attention_f32.cuh"
+#include "attention_hopper.cuh"
 #include "mma_tile.cuh"
 
 namespace graft {
@@ -356,6 +357,9 @@ int32_t graft_attention_backward(void *stream, int32_t dtype, const graft_attent
         });
     }
     return run(bf16{}, [&](const BackwardOperands<bf16> &operands) {
+        if (is_for_hopper(a, operands)) {
+            return launch_backward_hopper(stream, a, operands);
+        }
         return a.head_dim <= 64    ? launch_backward<64, 2, 4, 32, 64, 2, 32>(stream, a, operands)
                : a.head_dim <= 128 ? launch_backward<128, 1, 8, 32, 128, 2, 32>(stream, a, operands)
                                    : launch_backward<256, 1, 4, 16, 128, 1, 16>(stream, a, operands);

@@ -13,87 +13,13 @@
  * (where registers, 2 x 128 x 255, allow no third), one on sm_86 and sm_89. D = 64 takes half of it; D = 256 holds 16 queries a warp
  * (its sums alone are 128 registers) and 96 KB, the most that sm_86 gives a block.
  *
- * float32: attention_f32.cuh.
+ * float32: attention_f32.cuh. Hopper's own tensor cores: attention_hopper.cu.
  */
 #include "attention_f32.cuh"
-#include "mma_tile.cuh"
+#include "attention_hopper.cuh"
+#include "online_softmax.cuh"
 
 namespace graft {
-
-/* The maximum, and the sum, over the four lanes that hold a row of an mma's result. */
-__device__ __forceinline__ float quad_max(float value) {
-    value = fmaxf(value, __shfl_xor_sync(FULL_WARP, value, 1));
-    return fmaxf(value, __shfl_xor_sync(FULL_WARP, value, 2));
-}
-
-__device__ __forceinline__ float quad_sum(float value) {
-    value += __shfl_xor_sync(FULL_WARP, value, 1);
-    return value + __shfl_xor_sync(FULL_WARP, value, 2);
-}
-
-/* One lane's share of the online softmax of 16 M queries: rows lane / 4 + 8 half of each 16. */
-template <int D, int M, int KEYS>
-struct OnlineSoftmax {
-    float output[M][D / 8][4];
-    float maximum[M][2]; /* in units of log2; NO_SCORE before the first key */
-    float sum[M][2];     /* over this lane's columns alone */
-
-    __device__ __forceinline__ void start() {
-        clear(output);
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                maximum[m][half] = NO_SCORE;
-                sum[m][half] = 0;
-            }
-        }
-    }
-
-    /* Scores become probabilities relative to the new maximum; what was summed up follows it. */
-    __device__ __forceinline__ void update(float (&score)[M][KEYS / 8][4], float scale_log2) {
-        float correction[M][2];
-        bool corrected = false;
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                float largest = -INFINITY;
-#pragma unroll
-                for (int n = 0; n < KEYS / 8; n++) {
-                    largest = fmaxf(largest, fmaxf(score[m][n][2 * half], score[m][n][2 * half + 1]));
-                }
-                largest = fmaxf(maximum[m][half], quad_max(largest) * scale_log2);
-                correction[m][half] = exp2_fast(maximum[m][half] - largest);
-                corrected |= largest != maximum[m][half];
-                maximum[m][half] = largest;
-            }
-        }
-        if (__any_sync(FULL_WARP, corrected)) { // rarely, after the first tiles
-            correct(correction);
-        }
-        set_sums(score, [&](int m, int n, int i) {
-            const float p = exp2_fast(fmaf(score[m][n][i], scale_log2, -maximum[m][i / 2]));
-            sum[m][i / 2] += p;
-            return p;
-        });
-    }
-
-    __device__ __forceinline__ void correct(const float (&correction)[M][2]) {
-#pragma unroll
-        for (int m = 0; m < M; m++) {
-#pragma unroll
-            for (int half = 0; half < 2; half++) {
-                sum[m][half] *= correction[m][half];
-#pragma unroll
-                for (int n = 0; n < D / 8; n++) {
-                    output[m][n][2 * half] *= correction[m][half];
-                    output[m][n][2 * half + 1] *= correction[m][half];
-                }
-            }
-        }
-    }
-};
 
 template <int D, int M, int KEYS>
 __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(graft_attention a, ForwardOperands<bf16> operands,
@@ -150,30 +76,20 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
                     return sees(first_position + sum_row(m, i), key + sum_column(n, i), a.window) ? score[m][n][i] : -INFINITY;
                 });
             }
-            softmax.update(score, scale_log2);
+            if (softmax.raise_maximum(score, scale_log2)) {
+                softmax.correct();
+            }
+            softmax.add(score, scale_log2);
             multiply_weights<D, M, KEYS / 16, D>(softmax.output, score, v_tile, 0);
         }
     }
 
-    const int lane = threadIdx.x % WARP;
-#pragma unroll
-    for (int m = 0; m < M; m++) {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const float sum = quad_sum(softmax.sum[m][half]);
-            const float factor = sum > 0 ? 1 / sum : 0; // rows beyond the last query may have seen nothing
-#pragma unroll
-            for (int n = 0; n < D / 8; n++) {
-                softmax.output[m][n][2 * half] *= factor;
-                softmax.output[m][n][2 * half + 1] *= factor;
-            }
-            const int row = warp_row + 16 * m + 8 * half + lane / 4;
-            if (lane % 4 == 0 && row < queries) {
-                operands.log_sum_exp[(sequence.query_start + first_query + row) * operands.log_sum_exp_pitch + head] =
-                    softmax.maximum[m][half] * LN_2 + logf(sum);
-            }
+    softmax.finish([&](int m, int half, float log_sum_exp) {
+        const int row = warp_row + sum_row(m, 2 * half);
+        if (row < queries) {
+            operands.log_sum_exp[(sequence.query_start + first_query + row) * operands.log_sum_exp_pitch + head] = log_sum_exp;
         }
-    }
+    });
     store_sums<M, D>(softmax.output, warp_queries, operands.o.at(sequence.query_start + first_query + warp_row, head * a.head_dim),
                      operands.o.pitch, queries - warp_row, a.head_dim, operands.o.packed);
 }
@@ -216,6 +132,9 @@ int32_t graft_attention_forward(void *stream, int32_t dtype, const graft_attenti
                                    : launch_forward<256, 2>(stream, a, operands);
     }
     const auto operands = forward_operands<bf16>(a, q, q_pitch, k, k_pitch, v, v_pitch, o, o_pitch, log_sum_exp, log_sum_exp_pitch);
+    if (is_for_hopper(a, operands)) {
+        return launch_forward_hopper(stream, a, operands);
+    }
     return a.head_dim <= 64    ? launch_forward<64, 2, 64>(stream, a, operands)
            : a.head_dim <= 128 ? launch_forward<128, 2, 64>(stream, a, operands)
                                : launch_forward<256, 1, 64>(stream, a, operands);

@@ -10,7 +10,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** {@link Engine#attentionForward} and its backward. */
-abstract class AttentionConformance extends Conformance {
+public abstract class AttentionConformance extends Conformance {
     /** Packed batches, and queries at the end of longer keys. Together they cover every row of q and of k. */
     private static final List<Sequences> BATCHES = List.of(
             Sequences.packed(1),
@@ -56,11 +56,14 @@ abstract class AttentionConformance extends Conformance {
     static List<Arguments> longCases() {
         List<Arguments> cases = new ArrayList<>();
         for (Precision precision : Precision.values()) {
-            for (int window : new int[] {0, 90}) {
-                cases.add(Arguments.of(precision, new AttentionShape(3, 1, 64, 0.125f, window)));
-                cases.add(Arguments.of(precision, new AttentionShape(2, 1, 100, 0.1f, window)));
-                cases.add(Arguments.of(precision, new AttentionShape(4, 2, 128, 0.09f, window)));
-                cases.add(Arguments.of(precision, new AttentionShape(1, 1, 256, 0.06f, window)));
+            for (Layout layout : Layout.values()) {
+                for (int window : new int[] {0, 90}) {
+                    cases.add(Arguments.of(precision, layout, new AttentionShape(3, 1, 64, 0.125f, window)));
+                    cases.add(Arguments.of(precision, layout, new AttentionShape(2, 1, 100, 0.1f, window)));
+                    cases.add(Arguments.of(precision, layout, new AttentionShape(2, 2, 96, 0.1f, window)));
+                    cases.add(Arguments.of(precision, layout, new AttentionShape(4, 2, 128, 0.09f, window)));
+                    cases.add(Arguments.of(precision, layout, new AttentionShape(1, 1, 256, 0.06f, window)));
+                }
             }
         }
         return cases;
@@ -69,10 +72,10 @@ abstract class AttentionConformance extends Conformance {
     /** Several blocks of queries and of keys on every engine, a window wider than one, heads of each size that has code of its own. */
     @ParameterizedTest
     @MethodSource("longCases")
-    void longSequences(Precision precision, AttentionShape shape) {
+    void longSequences(Precision precision, Layout layout, AttentionShape shape) {
         Sequences sequences =
                 new Sequences(new int[] {0, 270}, new int[] {270, 70}, new int[] {0, 270}, new int[] {270, 201});
-        Setup setup = new Setup(compute(precision), Layout.PITCHED, shape, sequences);
+        Setup setup = new Setup(compute(precision), layout, shape, sequences);
         setup.checkForward(1);
         setup.checkBackward();
     }

@@ -3,6 +3,7 @@ package dev.graft.cuda;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 
+import dev.graft.common.InputException;
 import dev.graft.cuda.driver.Device;
 import dev.graft.cuda.driver.DeviceMemory;
 import dev.graft.cuda.natives.CudaLibraries;
@@ -46,6 +47,9 @@ public final class CudaEngine implements Engine {
     /** What CUDA itself promises for an allocation. */
     private static final int ALIGNMENT = 256;
 
+    /** The compute capability that has wgmma. */
+    private static final int HOPPER = 90;
+
     private final CudaPlatform platform;
     private final Device device;
     private final Gpu gpu;
@@ -56,7 +60,12 @@ public final class CudaEngine implements Engine {
     private final Attention attention;
     private final Optimizer optimizer;
 
-    /** @throws dev.graft.engine.EngineFailure where the driver, cuBLAS or the kernels do not work here */
+    /**
+     * Opens a device.
+     *
+     * @throws dev.graft.engine.EngineFailure where the driver, cuBLAS or the kernels do not work here
+     * @throws InputException for settings that this device cannot have
+     */
     public CudaEngine(CudaPlatform platform, CudaSettings settings) {
         this.platform = platform;
         CudaLibraries libraries = CudaLibraries.load(platform);
@@ -64,6 +73,10 @@ public final class CudaEngine implements Engine {
         try {
             gpu = new Gpu(device, libraries.kernels());
             gpu.check(gpu.kernels().checkDevice(gpu.stream()), "start of the kernels");
+            if (settings.wgmma() && device.capability() != HOPPER) {
+                throw new InputException("-Dgraft.cuda.wgmma=true: " + device.description()
+                        + " is not of compute capability 9.0 (Hopper), which alone has it; leave it out");
+            }
         } catch (RuntimeException e) {
             device.close();
             throw e;
@@ -73,7 +86,7 @@ public final class CudaEngine implements Engine {
         freezing = new Freezing(gpu, layout);
         linear = new Linear(gpu, settings.tf32());
         rescaling = new Rescaling(gpu);
-        attention = new Attention(gpu);
+        attention = new Attention(gpu, settings.wgmma());
         optimizer = new Optimizer(gpu);
     }
 

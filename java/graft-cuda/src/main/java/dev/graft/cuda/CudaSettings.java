@@ -10,9 +10,10 @@ import dev.graft.cuda.driver.DeviceSettings;
  * @param border columns and rows around frozen weights in which adapters up to that rank (summed over q, k and v, or gate and up)
  *     take part in the frozen weight's product; 0 multiplies them apart. Measured by {@code scripts/gpu-verify}
  * @param tf32 whether float32 products may be rounded to TF32: faster on GPUs, and no longer exact
+ * @param wgmma whether bf16 attention is computed by Hopper's own tensor core instructions; compute capability 9.0 alone has them
  * @param memory of the engine itself; property {@code overlap} has the gradients of A computed beside the products of dx
  */
-public record CudaSettings(int device, int border, boolean tf32, DeviceSettings memory) {
+public record CudaSettings(int device, int border, boolean tf32, boolean wgmma, DeviceSettings memory) {
     /** 48 for rank 16 on q, k and v, and some to spare. */
     public static final int DEFAULT_BORDER = 64;
 
@@ -27,6 +28,7 @@ public record CudaSettings(int device, int border, boolean tf32, DeviceSettings 
                 number("device", 0),
                 number("border", DEFAULT_BORDER),
                 Boolean.getBoolean(PREFIX + "tf32"),
+                Boolean.getBoolean(PREFIX + "wgmma"),
                 memory.withOverlap(Boolean.getBoolean(PREFIX + "overlap")));
     }
 

@@ -43,7 +43,7 @@ class DeviceMemoryTest {
     /** The engine's own memory is a chunk too, larger than {@link #CHUNK}. */
     private static CudaEngine openChunked() {
         DeviceSettings chunked = DeviceSettings.forEmulator().withChunk(CHUNK);
-        return new CudaEngine(Emulation.PLATFORM, new CudaSettings(0, 0, false, chunked));
+        return new CudaEngine(Emulation.PLATFORM, new CudaSettings(0, 0, false, false, chunked));
     }
 
     // ---- chunks

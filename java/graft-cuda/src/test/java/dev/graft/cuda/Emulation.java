@@ -3,11 +3,13 @@ package dev.graft.cuda;
 import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.graft.common.InputException;
 import dev.graft.cuda.driver.DeviceSettings;
 import dev.graft.cuda.natives.CudaPlatform;
 import dev.graft.cuda.natives.EmulatorControl;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
+import java.util.function.Function;
 
 /**
  * The engine under test: on the emulator, or with {@code -Dgraft.test.engine=cuda} on the GPU of this machine. Where neither can be
@@ -29,6 +31,15 @@ public final class Emulation {
         return open(border, false, false);
     }
 
+    /** An engine whose attention uses the tensor core instructions that Hopper alone has. Skips the test on another GPU. */
+    static CudaEngine openHopper() {
+        try {
+            return open(settings -> new CudaSettings(0, 0, false, true, settings));
+        } catch (InputException otherGpu) {
+            return abort(otherGpu.getMessage());
+        }
+    }
+
     /**
      * The same.
      *
@@ -36,6 +47,10 @@ public final class Emulation {
      * @param overlap with kernels beside products
      */
     static CudaEngine open(int border, boolean tf32, boolean overlap) {
+        return open(memory -> new CudaSettings(0, border, tf32, false, memory.withOverlap(overlap)));
+    }
+
+    private static CudaEngine open(Function<DeviceSettings, CudaSettings> settings) {
         boolean emulated = PLATFORM == CudaPlatform.EMULATED;
         (emulated ? new EmulatedCudaEngineProvider() : new CudaEngineProvider())
                 .unavailableReason()
@@ -44,13 +59,13 @@ public final class Emulation {
         if (Boolean.getBoolean(APART)) {
             memory = memory.withChunk(0);
         }
-        return new CudaEngine(PLATFORM, new CudaSettings(0, border, tf32, memory.withOverlap(overlap)));
+        return new CudaEngine(PLATFORM, settings.apply(memory));
     }
 
     /** The same on the emulator with memory as a GPU has it: small buffers share an allocation. */
     static CudaEngine inOnePiece(int border) {
         DeviceSettings memory = DeviceSettings.forEmulator().withChunk(64L << 20);
-        return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, memory));
+        return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, false, memory));
     }
 
     /** How far apart results may lie whose products have some zeros more to add up: cuBLAS may add them in another order. */

@@ -44,6 +44,6 @@ record Target(CudaPlatform platform) {
             throw new InputException("--engine " + engineName() + ": " + reason);
         });
         DeviceSettings memory = isEmulated() ? DeviceSettings.forEmulator() : DeviceSettings.forGpu();
-        return new CudaEngine(platform, new CudaSettings(0, border, false, memory.withOverlap(overlap)));
+        return new CudaEngine(platform, new CudaSettings(0, border, false, false, memory.withOverlap(overlap)));
     }
 }

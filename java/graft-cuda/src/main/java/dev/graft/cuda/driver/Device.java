@@ -82,6 +82,11 @@ public final class Device implements AutoCloseable {
         return settings;
     }
 
+    /** 90 for compute capability 9.0. */
+    public int capability() {
+        return capability;
+    }
+
     /** Such as {@code NVIDIA H200 (sm_90), driver CUDA 13.0, cuBLAS 12.6.4}. */
     public String description() {
         int driver = Jcuda.driverVersion();

@@ -19,7 +19,7 @@ import java.lang.invoke.MethodHandle;
  */
 public final class KernelLibrary {
     /** GRAFT_ABI_VERSION of the header that this class was written for. */
-    static final int ABI_VERSION = 3;
+    static final int ABI_VERSION = 4;
 
     /** GRAFT_SCRATCH_TOO_SMALL. */
     public static final int SCRATCH_TOO_SMALL = 2;

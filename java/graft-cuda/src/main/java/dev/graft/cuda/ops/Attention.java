@@ -16,17 +16,24 @@ import org.jspecify.annotations.Nullable;
 
 /** Calls of the attention kernels. The table of sequences is the same for all layers of a batch and uploaded once. */
 public final class Attention {
-    private static final long STRUCT_BYTES = 40;
+    private static final long STRUCT_BYTES = 48;
     private static final int TABLE_ROWS = 4;
     /** Blocks that a grid may have in z, where each sequence has its own. */
     private static final int MOST_SEQUENCES = 65_535;
 
+    // GRAFT_MMA, GRAFT_WGMMA
+    private static final int MMA = 0;
+    private static final int WGMMA = 1;
+
     private final Gpu gpu;
+    private final boolean wgmma;
     private final MemorySegment struct = Arena.ofAuto().allocate(STRUCT_BYTES, 8);
     private @Nullable Sequences uploaded;
 
-    public Attention(Gpu gpu) {
+    /** @param wgmma with Hopper's own tensor core instructions, where shapes allow it */
+    public Attention(Gpu gpu, boolean wgmma) {
         this.gpu = gpu;
+        this.wgmma = wgmma;
     }
 
     public void forward(
@@ -119,7 +126,8 @@ public final class Attention {
         struct.set(JAVA_INT, 20, sequences.count());
         struct.set(JAVA_INT, 24, longest(sequences.queryLength()));
         struct.set(JAVA_INT, 28, longest(sequences.keyLength()));
-        struct.set(JAVA_LONG, 32, gpu.device().sequenceTable());
+        struct.set(JAVA_INT, 32, wgmma ? WGMMA : MMA);
+        struct.set(JAVA_LONG, 40, gpu.device().sequenceTable());
     }
 
     private static int longest(int[] lengths) {

@@ -100,6 +100,12 @@ public final class EmulatorControl {
         tell("set_workers", count);
     }
 
+    /** Makes the device one of compute capability 9.0, with as much shared memory. */
+    public void becomeHopper() {
+        tell("set_capability", 90);
+        tell("set_shared_bytes", 227L << 10);
+    }
+
     public void setDeviceBytes(long bytes) {
         tell("set_device_bytes", bytes);
     }

@@ -171,7 +171,7 @@ class KernelLibraryTest {
     @Test
     void structsOfAttentionAndAdamWAreLaidOutAsTheHeaderSays() throws ReflectiveOperationException, IOException {
         library();
-        CudaSettings settings = new CudaSettings(0, 0, false, DeviceSettings.forEmulator());
+        CudaSettings settings = new CudaSettings(0, 0, false, false, DeviceSettings.forEmulator());
         try (CudaEngine engine = new CudaEngine(CudaPlatform.EMULATED, settings)) {
             Tensor x = Tensor.of(engine.allocate(4 * 12 * 30), 0, DType.F32, 12, 30);
             Tensor o = Tensor.of(engine.allocate(4 * 12 * 30), 0, DType.F32, 12, 30);
@@ -192,7 +192,8 @@ class KernelLibraryTest {
                             Map.entry("scale", 0.75f),
                             Map.entry("sequence_count", 3),
                             Map.entry("longest_query", 3),
-                            Map.entry("longest_key", 9));
+                            Map.entry("longest_key", 9),
+                            Map.entry("tensor_cores", 0));
 
             engine.adamW(
                     new AdamW(0.5, 0.75, 0.875, 1e-3, 0.25, 2, 3),
