@@ -30,6 +30,7 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -73,9 +74,12 @@ public final class CudaEngine implements Engine {
         try {
             gpu = new Gpu(device, libraries.kernels());
             gpu.check(gpu.kernels().checkDevice(gpu.stream()), "start of the kernels");
-            if (settings.wgmma() && device.capability() != HOPPER) {
-                throw new InputException("-Dgraft.cuda.wgmma=true: " + device.description()
-                        + " is not of compute capability 9.0 (Hopper), which alone has it; leave it out");
+            if (settings.wgmma() && !isHopper()) {
+                throw new InputException(String.format(
+                        Locale.ROOT,
+                        "-Dgraft.cuda.wgmma=true: %s has compute capability %.1f; wgmma needs 9.0 (Hopper), leave it out",
+                        device.name(),
+                        device.capability() / 10.0));
             }
         } catch (RuntimeException e) {
             device.close();
@@ -115,6 +119,11 @@ public final class CudaEngine implements Engine {
     @Override
     public BufferLayout bufferLayout() {
         return layout;
+    }
+
+    /** Whether this GPU has what {@link CudaSettings#wgmma} asks for. */
+    public boolean isHopper() {
+        return device.capability() == HOPPER;
     }
 
     /** Device memory given out and not yet freed, the engine's own included. */

@@ -248,7 +248,7 @@ class CudaRefusalsTest {
                         + " capability .*|the CUDA kernels are not in this build.*|cuBLAS 12 or 13 is not installed.*");
         assertThat(lines.get(1)).isEqualTo("again: true");
         assertThat(lines.get(2)).isEqualTo("open: --engine cuda: " + reason);
-        assertThat(lines.get(3)).startsWith("emulator: Graft emulator (sm_89), ");
+        assertThat(lines.get(3)).startsWith("emulator: Graft emulator (sm_");
     }
 
     // ---- settings
@@ -281,6 +281,16 @@ class CudaRefusalsTest {
                 .message()
                 .contains("-Dgraft.cuda.device=7")
                 .doesNotContain("\n");
+    }
+
+    @Test
+    void instructionsThatTheDeviceLacks() {
+        control.setCapability(89);
+        assertThatThrownBy(() -> with("graft.cuda.wgmma", "true", () -> Engines.open("cuda-emulated")))
+                .isInstanceOf(InputException.class)
+                .hasMessage(
+                        "-Dgraft.cuda.wgmma=true: Graft emulator has compute capability 8.9; wgmma needs 9.0 (Hopper), leave it"
+                                + " out");
     }
 
     private static <T> T with(String property, String value, Supplier<T> action) {

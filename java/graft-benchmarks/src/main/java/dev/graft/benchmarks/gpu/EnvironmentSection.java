@@ -51,7 +51,7 @@ final class EnvironmentSection implements Section {
 
     @Override
     public Environment run(Verification verification) {
-        try (CudaEngine engine = verification.target().open(0)) {
+        try (CudaEngine engine = verification.target().open(Variant.PLAIN)) {
             String description = engine.description();
             Matcher parts = DESCRIPTION.matcher(description);
             if (!parts.matches()) {

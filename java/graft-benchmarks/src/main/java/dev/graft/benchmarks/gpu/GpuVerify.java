@@ -117,9 +117,10 @@ public final class GpuVerify implements Callable<Integer> {
 
     private int run() {
         Effort effort = tiny ? Effort.TINY : quick ? Effort.QUICK : Effort.FULL;
-        Verification verification = new Verification(
-                Target.named(engine), effort, Deadline.in(seconds), tests, pytorch, version, command, result -> {});
+        Target target = Target.named(engine);
         Report report = Report.open(out);
+        Verification verification = new Verification(
+                target, effort, Deadline.in(seconds), tests, pytorch, version, command, report.root(), result -> {});
         failed.forEach(report::fail);
         boolean passed = failed.isEmpty();
         for (Section section : chosen()) {
@@ -139,7 +140,7 @@ public final class GpuVerify implements Callable<Integer> {
      * emulator, which counts those that are open, does not.
      */
     private static @Nullable CudaEngine holdContext(Section section, Target target) {
-        return section.opensEngines() && !target.isEmulated() ? target.open(0) : null;
+        return section.opensEngines() && !target.isEmulated() ? target.open(Variant.PLAIN) : null;
     }
 
     private List<Section> chosen() {

@@ -12,18 +12,17 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.function.BiFunction;
 
 /** The operations of a training step in bf16, but for the adapters', with what each must move or compute. */
 final class KernelCases {
     /** Each family's buffers live only while it is measured. */
-    static final List<BiFunction<Engine, Sizes, KernelCases>> FAMILIES = List.of(
-            (engine, sizes) -> new KernelCases(engine, sizes, KernelCases::norms),
-            (engine, sizes) -> new KernelCases(engine, sizes, KernelCases::positionsAndRows),
-            (engine, sizes) -> new KernelCases(engine, sizes, KernelCases::swiglu),
-            (engine, sizes) -> new KernelCases(engine, sizes, KernelCases::attention),
-            (engine, sizes) -> new KernelCases(engine, sizes, KernelCases::loss),
-            (engine, sizes) -> new KernelCases(engine, sizes, KernelCases::optimizer));
+    static final List<Family> FAMILIES = List.of(
+            KernelCases::norms,
+            KernelCases::positionsAndRows,
+            KernelCases::swiglu,
+            KernelCases::attention,
+            KernelCases::loss,
+            KernelCases::optimizer);
 
     private static final DType COMPUTE = DType.BF16;
 
@@ -33,11 +32,12 @@ final class KernelCases {
     private final List<KernelCase> cases;
     private int stream = 100;
 
-    private interface Family {
+    /** Operations that are measured together. */
+    interface Family {
         List<KernelCase> of(KernelCases buffers);
     }
 
-    private KernelCases(Engine engine, Sizes sizes, Family family) {
+    KernelCases(Engine engine, Sizes sizes, Family family) {
         this.engine = engine;
         this.sizes = sizes;
         this.workspace = new Workspace(engine);
@@ -119,7 +119,7 @@ final class KernelCases {
     }
 
     /** Only what the causal mask leaves counts: two products forward, five backward. */
-    private List<KernelCase> attention() {
+    List<KernelCase> attention() {
         int m = sizes.rows();
         AttentionShape shape = sizes.attention();
         Sequences sequences = sizes.packed();

@@ -1,6 +1,7 @@
 package dev.graft.benchmarks.gpu;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
+import dev.graft.benchmarks.gpu.KernelCases.Family;
 import dev.graft.cuda.CudaEngine;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,10 +28,10 @@ final class KernelsSection implements Section {
             @Nullable Double tflops,
             double floorMs,
             double ofFloor) {
-        static Kernel of(KernelCase kernel, Timing timing, Ceilings ceilings) {
+        static Kernel of(KernelCase kernel, String way, Timing timing, Ceilings ceilings) {
             double floor = ceilings.floorMs(kernel.bytes(), kernel.flops());
             return new Kernel(
-                    kernel.op(),
+                    kernel.op() + way,
                     kernel.shape(),
                     timing.ms(),
                     timing.minMs(),
@@ -51,20 +52,48 @@ final class KernelsSection implements Section {
         return "kernels";
     }
 
+    /** What is added to the names of operations on Hopper's own tensor core instructions. */
+    static final String WGMMA = "_wgmma";
+
+    @Override
+    public boolean opensEngines() {
+        return true;
+    }
+
     @Override
     public Result run(Verification verification) {
-        try (CudaEngine engine = verification.target().open(0)) {
-            Stopwatch stopwatch = verification.stopwatch();
-            Ceilings ceilings = Ceilings.measure(engine, stopwatch, verification.sizes());
-            List<Kernel> kernels = new ArrayList<>();
-            for (var family : KernelCases.FAMILIES) {
-                KernelCases buffers = family.apply(engine, verification.sizes());
-                for (KernelCase kernel : buffers.cases()) {
-                    kernels.add(Kernel.of(kernel, stopwatch.time(engine, kernel.call()), ceilings));
-                }
-                buffers.close();
+        Ceilings ceilings;
+        List<Kernel> kernels = new ArrayList<>();
+        boolean hopper;
+        try (CudaEngine engine = verification.target().open(Variant.PLAIN)) {
+            hopper = engine.isHopper();
+            ceilings = Ceilings.measure(engine, verification.stopwatch(), verification.sizes());
+            for (Family family : KernelCases.FAMILIES) {
+                measure(verification, engine, family, "", ceilings, kernels);
             }
-            return new Result(ceilings, kernels);
         }
+        Result result = new Result(ceilings, kernels);
+        if (hopper) {
+            verification.soFar().accept(result);
+            try (CudaEngine engine = verification.target().open(Variant.PLAIN.withWgmma())) {
+                measure(verification, engine, KernelCases::attention, WGMMA, ceilings, kernels);
+            }
+        }
+        return result;
+    }
+
+    private static void measure(
+            Verification verification,
+            CudaEngine engine,
+            Family family,
+            String way,
+            Ceilings ceilings,
+            List<Kernel> kernels) {
+        Stopwatch stopwatch = verification.stopwatch();
+        KernelCases buffers = new KernelCases(engine, verification.sizes(), family);
+        for (KernelCase kernel : buffers.cases()) {
+            kernels.add(Kernel.of(kernel, way, stopwatch.time(engine, kernel.call()), ceilings));
+        }
+        buffers.close();
     }
 }

@@ -80,9 +80,6 @@ final class LoraLinearSection implements Section {
         }
     }
 
-    /** How the engine is set up. */
-    private record Layout(int border, boolean overlap) {}
-
     /** What tells one frozen measurement from another. */
     private record FrozenKey(String shape, DType dtype, int border) {}
 
@@ -141,8 +138,8 @@ final class LoraLinearSection implements Section {
         int rows = verification.sizes().rows();
         int border =
                 Math.max(CudaSettings.DEFAULT_BORDER, todo.rank * shape.out().size());
-        Layout packed = new Layout(0, false);
-        Layout bordered = new Layout(border, false);
+        Variant packed = Variant.PLAIN;
+        Variant bordered = Variant.USUAL.withBorder(border);
         Way frozen = frozenWays.computeIfAbsent(
                 new FrozenKey(shape.name(), todo.dtype, 0), key -> way(verification, todo, 0, packed, null));
         Way frozenBordered = frozenWays.computeIfAbsent(
@@ -158,13 +155,13 @@ final class LoraLinearSection implements Section {
                 frozen,
                 frozenBordered,
                 way(verification, todo, todo.rank, bordered, frozen),
-                way(verification, todo, todo.rank, new Layout(border, true), frozen),
+                way(verification, todo, todo.rank, bordered.withOverlap(), frozen),
                 way(verification, todo, todo.rank, packed, frozen));
     }
 
-    private static Way way(Verification verification, Case todo, int rank, Layout layout, @Nullable Way frozen) {
+    private static Way way(Verification verification, Case todo, int rank, Variant variant, @Nullable Way frozen) {
         int rows = verification.sizes().rows();
-        try (CudaEngine engine = verification.target().open(layout.border, layout.overlap);
+        try (CudaEngine engine = verification.target().open(variant);
                 LoraLayer layer = new LoraLayer(engine, todo.shape, todo.dtype, rows, rank)) {
             LoraErrors errors = rank == 0 ? null : LoraErrors.of(layer);
             Stopwatch stopwatch = verification.stopwatch();

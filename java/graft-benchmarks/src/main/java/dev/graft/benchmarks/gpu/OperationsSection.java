@@ -2,7 +2,6 @@ package dev.graft.benchmarks.gpu;
 
 import dev.graft.common.InputException;
 import dev.graft.cuda.CudaEngine;
-import dev.graft.cuda.CudaSettings;
 import dev.graft.engine.Engine;
 import dev.graft.engine.profile.EngineProfile;
 import dev.graft.model.DecoderConfig;
@@ -47,11 +46,11 @@ final class OperationsSection implements Section {
         LoraSteps size = tiny ? LoraSteps.of(2, 16) : LoraSteps.of(2, 4096);
         int steps = tiny ? 1 : 4;
         Ceilings ceilings;
-        try (CudaEngine engine = verification.target().open(0)) {
+        try (CudaEngine engine = verification.target().open(Variant.PLAIN)) {
             ceilings = Ceilings.measure(engine, verification.stopwatch(), verification.sizes());
         }
         EngineProfile profile = new EngineProfile();
-        try (CudaEngine engine = verification.target().open(CudaSettings.DEFAULT_BORDER);
+        try (CudaEngine engine = verification.target().open(Variant.USUAL);
                 Engine timed = profile.wrap(engine)) {
             TrainingPlan plan = size.plan(engine, config);
             if (plan.allocatedBytes() > engine.availableBytes()) {

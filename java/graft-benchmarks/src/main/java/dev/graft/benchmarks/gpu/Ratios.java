@@ -14,10 +14,15 @@ import org.jspecify.annotations.Nullable;
  *
  * @param loraLinear layers, the bordered way
  * @param attention against scaled_dot_product_attention
+ * @param attentionWgmma the same on Hopper's own tensor core instructions
  * @param step whole steps against transformers and PEFT
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
-record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> step) {
+record Ratios(
+        List<Layer> loraLinear,
+        @Nullable Passes attention,
+        @Nullable Passes attentionWgmma,
+        List<Step> step) {
     private static final List<String> PEERS = List.of("peft", "peft_autocast", "unsloth");
 
     /** Null where one side has no number. */
@@ -48,6 +53,7 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
      * @param torchBatch PyTorch's: smaller where the same did not fit
      * @param border of Graft's engine
      * @param overlap likewise
+     * @param wgmma likewise
      * @param memory null where the batches differ
      */
     record Step(
@@ -56,6 +62,7 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
             String torchBatch,
             int border,
             boolean overlap,
+            boolean wgmma,
             @Nullable Double tokensPerSecond,
             @Nullable Double memory) {}
 
@@ -64,7 +71,8 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
         JsonNode torch = report.path(PytorchSection.NAME);
         return new Ratios(
                 layers(report.path("lora_linear").path("layers"), torch.path("lora_linear")),
-                attention(report.path("kernels").path("kernels"), torch.path("attention")),
+                attention(report.path("kernels").path("kernels"), "", torch.path("attention")),
+                attention(report.path("kernels").path("kernels"), KernelsSection.WGMMA, torch.path("attention")),
                 steps(report.path("step").path("steps"), torch.path("step")));
     }
 
@@ -91,11 +99,11 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
         return layers;
     }
 
-    private static @Nullable Passes attention(JsonNode kernels, JsonNode torch) {
+    private static @Nullable Passes attention(JsonNode kernels, String way, JsonNode torch) {
         Map<String, Double> ratios = new LinkedHashMap<>();
         for (String pass : List.of("forward", "backward")) {
             for (JsonNode kernel : kernels) {
-                if (kernel.path("op").asText().equals("attention_" + pass)) {
+                if (kernel.path("op").asText().equals("attention_" + pass + way)) {
                     ratios.put(pass, ratio(torch.path(pass).path("ms"), kernel.path("ms")));
                 }
             }
@@ -115,6 +123,7 @@ record Ratios(List<Layer> loraLinear, @Nullable Passes attention, List<Step> ste
                             batch(torch),
                             graft.path("border").asInt(),
                             graft.path("overlap").asBoolean(),
+                            graft.path("wgmma").asBoolean(),
                             ratio(graft.path("tokens_per_second"), torch.path("tokens_per_second")),
                             alike ? ratio(torch.path("peak_bytes"), graft.path("used_bytes")) : null));
                 }

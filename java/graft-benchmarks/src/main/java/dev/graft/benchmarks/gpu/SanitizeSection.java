@@ -15,7 +15,7 @@ final class SanitizeSection implements Section {
     private static final String PROGRAM = "compute-sanitizer";
     private static final List<String> TOOLS = List.of("memcheck", "racecheck");
     private static final String TESTS =
-            "CudaEngineTest.*nested-class:Of(Lora|Attention|RmsNorm|CrossEntropy|Optimizer)";
+            "CudaEngineTest.*nested-class:Of(Lora|Attention|RmsNorm|CrossEntropy|Optimizer)|HopperAttentionTest";
     private static final int MOST_SECONDS = 240;
     private static final int MOST_LINES = 20;
 

@@ -3,7 +3,6 @@ package dev.graft.benchmarks.gpu;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.graft.benchmarks.gpu.LoraSteps.Measured;
 import dev.graft.cuda.CudaEngine;
-import dev.graft.cuda.CudaSettings;
 import dev.graft.cuda.driver.OutOfDeviceMemory;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.KnownShape;
@@ -16,14 +15,10 @@ import org.jspecify.annotations.Nullable;
 /** Whole LoRA steps (all linear layers, bf16, AdamW) on random weights of well-known shapes. */
 final class StepSection implements Section {
     private static final int WARM_UP = 2;
+    private static final List<LoraSteps> LARGE = List.of(LoraSteps.of(2, 4096));
 
-    /**
-     * A model and the batches to try, the largest first.
-     *
-     * @param border of the engine; 0 for the plain way
-     * @param overlap with kernels beside products
-     */
-    private record Case(String shape, DecoderConfig config, int border, boolean overlap, List<LoraSteps> sizes) {}
+    /** A model and the batches to try, the largest first. */
+    private record Case(String shape, DecoderConfig config, Variant variant, List<LoraSteps> sizes) {}
 
     /**
      * What was measured.
@@ -41,6 +36,7 @@ final class StepSection implements Section {
             int rank,
             int border,
             boolean overlap,
+            boolean wgmma,
             int steps,
             double tokensPerSecond,
             double stepMs,
@@ -74,51 +70,74 @@ final class StepSection implements Section {
     public Result run(Verification verification) {
         List<Step> steps = new ArrayList<>();
         List<LeftOut> leftOut = new ArrayList<>();
-        for (Case todo : cases(verification.effort())) {
-            if (verification.deadline().isPast()) {
-                leftOut.add(new LeftOut(todo.shape, "no time left"));
-                continue;
-            }
-            Step step = largestThatFits(verification, todo);
-            if (step == null) {
-                leftOut.add(new LeftOut(todo.shape, "does not fit this GPU"));
-            } else {
-                steps.add(step);
-                verification.soFar().accept(new Result(steps, leftOut));
+        for (Case todo : ways(verification)) {
+            measure(verification, todo, steps, leftOut);
+        }
+        if (verification.effort() == Effort.FULL) {
+            Variant best = best(steps);
+            for (Case todo : models(best)) {
+                measure(verification, todo, steps, leftOut);
             }
         }
         return new Result(steps, leftOut);
     }
 
-    private static List<Case> cases(Effort effort) {
-        int border = CudaSettings.DEFAULT_BORDER;
-        if (effort == Effort.TINY) {
-            DecoderConfig tiny = TinyDecoder.smallest();
-            List<LoraSteps> size = List.of(LoraSteps.of(2, 16));
-            return List.of(new Case("tiny", tiny, border, true, size), new Case("tiny", tiny, 0, false, size));
+    private static void measure(Verification verification, Case todo, List<Step> steps, List<LeftOut> leftOut) {
+        if (verification.deadline().isPast()) {
+            leftOut.add(new LeftOut(todo.shape, "no time left"));
+            return;
         }
-        DecoderConfig llama8b = KnownShape.LLAMA3_1_8B.config();
-        List<LoraSteps> large = List.of(LoraSteps.of(2, 4096));
-        Case slice = new Case(LlamaSlice.NAME, LlamaSlice.config(), border, false, large);
-        if (effort == Effort.QUICK) {
-            return List.of(slice);
+        Step step = largestThatFits(verification, todo);
+        if (step == null) {
+            leftOut.add(new LeftOut(todo.shape, "does not fit this GPU"));
+        } else {
+            steps.add(step);
+            verification.soFar().accept(new Result(steps, leftOut));
         }
+    }
+
+    /** One model in each way. */
+    private static List<Case> ways(Verification verification) {
+        List<Variant> variants = switch (verification.effort()) {
+            case QUICK -> List.of(Variant.USUAL);
+            case TINY, FULL -> List.of(Variant.USUAL, Variant.USUAL.withOverlap(), Variant.PLAIN);
+        };
+        List<Variant> all = new ArrayList<>(variants);
+        if (verification.mayUseWgmma()) {
+            all.add(Variant.USUAL.withWgmma());
+        }
+        boolean tiny = verification.effort() == Effort.TINY;
+        return all.stream()
+                .map(variant -> tiny
+                        ? new Case("tiny", TinyDecoder.smallest(), variant, List.of(LoraSteps.of(2, 16)))
+                        : new Case(LlamaSlice.NAME, LlamaSlice.config(), variant, LARGE))
+                .toList();
+    }
+
+    /** With all that made the first of them faster. */
+    private static Variant best(List<Step> ways) {
+        Variant best = Variant.USUAL;
+        for (Step step : ways) {
+            if (step.border > 0 && step.stepMs < ways.getFirst().stepMs) {
+                best = new Variant(best.border(), best.overlap() || step.overlap, best.wgmma() || step.wgmma);
+            }
+        }
+        return best;
+    }
+
+    private static List<Case> models(Variant variant) {
         return List.of(
-                slice,
-                new Case(slice.shape, slice.config, border, true, large),
-                new Case(slice.shape, slice.config, 0, false, large),
                 new Case(
                         KnownShape.LLAMA3_1_8B.label(),
-                        llama8b,
-                        border,
-                        false,
+                        KnownShape.LLAMA3_1_8B.config(),
+                        variant,
                         List.of(LoraSteps.of(2, 4096), LoraSteps.of(1, 4096), LoraSteps.of(1, 2048))),
-                new Case(KnownShape.LLAMA3_2_1B.label(), KnownShape.LLAMA3_2_1B.config(), border, false, large));
+                new Case(KnownShape.LLAMA3_2_1B.label(), KnownShape.LLAMA3_2_1B.config(), variant, LARGE));
     }
 
     private static @Nullable Step largestThatFits(Verification verification, Case todo) {
         for (LoraSteps size : todo.sizes) {
-            try (CudaEngine engine = verification.target().open(todo.border, todo.overlap)) {
+            try (CudaEngine engine = verification.target().open(todo.variant)) {
                 TrainingPlan plan = size.plan(engine, todo.config);
                 if (plan.allocatedBytes() <= engine.availableBytes()) {
                     return measure(verification, engine, todo, size, plan);
@@ -147,8 +166,9 @@ final class StepSection implements Section {
                     size.batch(),
                     size.seq(),
                     size.rank(),
-                    todo.border,
-                    todo.overlap,
+                    todo.variant.border(),
+                    todo.variant.overlap(),
+                    todo.variant.wgmma(),
                     steps,
                     size.tokens() / median * 1e3,
                     median,

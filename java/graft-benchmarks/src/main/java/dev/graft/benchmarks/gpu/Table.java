@@ -141,13 +141,12 @@ final class Table {
     private void steps(JsonNode section) {
         for (JsonNode step : section.path("steps")) {
             line(
-                    "step of %s, %d x %d, rank %d, border %d%s: %.0f tokens/s, %.1f ms, %.0f TFLOP/s, %.1f MiB planned, %.1f used",
+                    "step of %s, %d x %d, rank %d, %s: %.0f tokens/s, %.1f ms, %.0f TFLOP/s, %.1f MiB planned, %.1f used",
                     step.path("shape").asText(),
                     step.path("batch").asInt(),
                     step.path("seq").asInt(),
                     step.path("rank").asInt(),
-                    step.path("border").asInt(),
-                    step.path("overlap").asBoolean() ? ", overlapped" : "",
+                    setup(step),
                     step.path("tokens_per_second").asDouble(),
                     step.path("step_ms").asDouble(),
                     step.path("tflops").asDouble(),
@@ -158,6 +157,12 @@ final class Table {
                 .forEach(step -> line(
                         "step of %s: %s",
                         step.path("shape").asText(), step.path("reason").asText()));
+    }
+
+    private static String setup(JsonNode step) {
+        return "border " + step.path("border").asInt()
+                + (step.path("overlap").asBoolean() ? ", overlapped" : "")
+                + (step.path("wgmma").asBoolean() ? ", wgmma" : "");
     }
 
     private void operations(JsonNode section) {
@@ -238,17 +243,18 @@ final class Table {
                     passes(against.path("peft_autocast")),
                     passes(against.path("unsloth")));
         }
-        if (ratios.has("attention")) {
-            line("PyTorch / Graft, attention: %s", passes(ratios.path("attention")));
+        for (String way : List.of("attention", "attention_wgmma")) {
+            if (ratios.has(way)) {
+                line("PyTorch / Graft, %s: %s", way, passes(ratios.path(way)));
+            }
         }
         for (JsonNode step : ratios.path("step")) {
             line(
-                    "PyTorch / Graft, step of %s, %s against PyTorch's %s, border %d%s: time a token %s, memory %s",
+                    "PyTorch / Graft, step of %s, %s against PyTorch's %s, %s: time a token %s, memory %s",
                     step.path("shape").asText(),
                     step.path("batch").asText(),
                     step.path("torch_batch").asText(),
-                    step.path("border").asInt(),
-                    step.path("overlap").asBoolean() ? ", overlapped" : "",
+                    setup(step),
                     ratio(step.path("tokens_per_second")),
                     ratio(step.path("memory")));
         }

@@ -30,20 +30,17 @@ record Target(CudaPlatform platform) {
     }
 
     /**
-     * An engine with room for {@code border} columns and rows around frozen weights; 0 for plain matrices.
+     * An engine.
      *
      * @throws InputException where it cannot be used here, with the reason
      */
-    CudaEngine open(int border) {
-        return open(border, false);
-    }
-
-    /** The same, with kernels beside products where {@code overlap} says so. */
-    CudaEngine open(int border, boolean overlap) {
+    CudaEngine open(Variant variant) {
         CudaLibraries.unavailableReason(platform).ifPresent(reason -> {
             throw new InputException("--engine " + engineName() + ": " + reason);
         });
         DeviceSettings memory = isEmulated() ? DeviceSettings.forEmulator() : DeviceSettings.forGpu();
-        return new CudaEngine(platform, new CudaSettings(0, border, false, false, memory.withOverlap(overlap)));
+        return new CudaEngine(
+                platform,
+                new CudaSettings(0, variant.border(), false, variant.wgmma(), memory.withOverlap(variant.overlap())));
     }
 }

@@ -2,7 +2,6 @@ package dev.graft.benchmarks.gpu;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.graft.common.InputException;
-import dev.graft.cuda.CudaSettings;
 import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.EngineProvider;
@@ -126,7 +125,7 @@ final class TrainingSection implements Section {
     }
 
     private static Run train(Target target, Setup setup, Precision precision) {
-        try (Engine engine = target.open(CudaSettings.DEFAULT_BORDER)) {
+        try (Engine engine = target.open(Variant.USUAL)) {
             return train(engine, setup, precision);
         }
     }

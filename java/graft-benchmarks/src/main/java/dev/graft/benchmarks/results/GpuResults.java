@@ -69,7 +69,16 @@ final class GpuResults implements ResultKind {
 
     private static MarkdownTable steps(ResultFile file) {
         MarkdownTable table = MarkdownTable.of(
-                "shape", "batch x tokens", "rank", "border", "overlap", "tokens/s", "a step", "TFLOP/s", "memory");
+                "shape",
+                "batch x tokens",
+                "rank",
+                "border",
+                "overlap",
+                "wgmma",
+                "tokens/s",
+                "a step",
+                "TFLOP/s",
+                "memory");
         for (JsonNode step : file.json().path("step").path("steps")) {
             table.row(
                     step.path("shape").asText(),
@@ -77,6 +86,7 @@ final class GpuResults implements ResultKind {
                     step.path("rank").asText(),
                     step.path("border").asText(),
                     yesOrNo(step, "overlap"),
+                    yesOrNo(step, "wgmma"),
                     Figures.number(file.number(step, "tokens_per_second")),
                     Figures.time(1e3 * file.number(step, "step_ms")),
                     Figures.number(file.number(step, "tflops")),
@@ -181,8 +191,10 @@ final class GpuResults implements ResultKind {
                     passes(against.path("peft_autocast")),
                     passes(against.path("unsloth")));
         }
-        if (ratios.has("attention")) {
-            table.row("attention, against SDPA", "BF16", "", passes(ratios.path("attention")), "", "", "");
+        for (String way : List.of("attention", "attention_wgmma")) {
+            if (ratios.has(way)) {
+                table.row(way + ", against SDPA", "BF16", "", passes(ratios.path(way)), "", "", "");
+            }
         }
         return table;
     }
@@ -196,8 +208,8 @@ final class GpuResults implements ResultKind {
     }
 
     private static MarkdownTable stepRatios(ResultFile file) {
-        MarkdownTable table =
-                MarkdownTable.of("shape", "batch x tokens", "PyTorch's", "border", "overlap", "tokens/s", "memory");
+        MarkdownTable table = MarkdownTable.of(
+                "shape", "batch x tokens", "PyTorch's", "border", "overlap", "wgmma", "tokens/s", "memory");
         for (JsonNode step : file.json().path("ratios").path("step")) {
             table.row(
                     step.path("shape").asText(),
@@ -205,6 +217,7 @@ final class GpuResults implements ResultKind {
                     step.path("torch_batch").asText(),
                     step.path("border").asText(),
                     yesOrNo(step, "overlap"),
+                    yesOrNo(step, "wgmma"),
                     Figures.ratio(file.number(step, "tokens_per_second")),
                     ratioOrNone(step.path("memory")));
         }

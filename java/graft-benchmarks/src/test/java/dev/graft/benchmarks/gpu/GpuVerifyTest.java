@@ -45,6 +45,7 @@ class GpuVerifyTest {
         assertThat(report.path("environment").path("gpu").asText()).isEqualTo("Graft emulator");
         assertThat(report.path("kernels").path("kernels"))
                 .hasSizeGreaterThan(10)
+                .anyMatch(kernel -> kernel.path("op").asText().equals("attention_backward_wgmma"))
                 .allSatisfy(kernel -> {
                     assertThat(kernel.path("ms").asDouble()).isPositive();
                     assertThat(kernel.path("floor_ms").asDouble()).isPositive();
@@ -58,7 +59,7 @@ class GpuVerifyTest {
                         .allSatisfy(error -> assertThat(error.asDouble()).isBetween(1e-9, exact ? 1e-6 : 5e-3));
             }
         });
-        assertThat(report.path("step").path("steps")).hasSize(2).allSatisfy(step -> {
+        assertThat(report.path("step").path("steps")).hasSize(4).allSatisfy(step -> {
             double planned = step.path("plan_bytes").asDouble();
             assertThat(step.path("used_bytes").asDouble()).isBetween(planned, 1.05 * planned);
         });
@@ -112,7 +113,8 @@ class GpuVerifyTest {
                     "frozen": {"forward": {"ms": 1}, "backward": {"ms": 2}},
                     "bordered": {"forward": {"ms": 2}, "backward": {"ms": 4}}},
                    {"shape": "o", "dtype": "BF16", "rank": 64}]},
-                 "kernels": {"kernels": [{"op": "attention_forward", "ms": 2}]},
+                 "kernels": {"kernels": [{"op": "attention_forward", "ms": 2},
+                                         {"op": "attention_forward_wgmma", "ms": 0.5}]},
                  "step": {"steps": [{"shape": "s", "batch": 2, "seq": 8, "rank": 16, "border": 64,
                                      "tokens_per_second": 300, "used_bytes": 10}]},
                  "pytorch": {
@@ -129,7 +131,8 @@ class GpuVerifyTest {
         assertThat(layer.frozen()).isEqualTo(new Ratios.Passes(1.0, 0.5));
         assertThat(layer.against()).containsOnlyKeys("peft").containsEntry("peft", new Ratios.Passes(1.5, 1.25));
         assertThat(ratios.attention()).isEqualTo(new Ratios.Passes(0.5, null));
+        assertThat(ratios.attentionWgmma()).isEqualTo(new Ratios.Passes(2.0, null));
         // memory is not compared where the batches differ
-        assertThat(ratios.step()).containsExactly(new Ratios.Step("s", "2 x 8", "1 x 8", 64, false, 3.0, null));
+        assertThat(ratios.step()).containsExactly(new Ratios.Step("s", "2 x 8", "1 x 8", 64, false, false, 3.0, null));
     }
 }

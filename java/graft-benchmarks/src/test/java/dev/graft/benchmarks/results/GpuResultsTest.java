@@ -12,12 +12,12 @@ class GpuResultsTest {
         assertThat(sections)
                 .extracting(section -> section.table().lines().getLast())
                 .containsExactly(
-                        "| llama3.1-8b | 2 x 4096 | 16 | 64 | no | 17000 | 482 ms | 500 | 42.00 GiB |",
+                        "| llama3.1-8b | 2 x 4096 | 16 | 64 | no | no | 17000 | 482 ms | 500 | 42.00 GiB |",
                         "| o | BF16 | 16 | 8192 | backward | 352 µs, 700 TFLOP/s | 1.010 | 1.080 | 1.040 | 1.307 |",
                         "| attentionBackward | 4 | 6.00 ms | 2.00 ms | 4.00 ms | 10.0 % |",
                         "| attention_forward | 2 x 4096 | 1.50 ms | 400 TFLOP/s | 50.0 % |",
                         "| o | BF16 | 16 | 1.00 / 1.01 | 1.31 / 1.40 | - / - | 1.14 / - |",
-                        "| llama3.1-8b | 2 x 4096 | 1 x 4096 | 64 | no | 1.36 | - |",
+                        "| llama3.1-8b | 2 x 4096 | 1 x 4096 | 64 | no | no | 1.36 | - |",
                         "| llama3.1-70b | – | – | – | – | – |");
     }
 

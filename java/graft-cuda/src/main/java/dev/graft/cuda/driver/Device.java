@@ -82,6 +82,11 @@ public final class Device implements AutoCloseable {
         return settings;
     }
 
+    /** Such as {@code NVIDIA H200}. */
+    public String name() {
+        return name;
+    }
+
     /** 90 for compute capability 9.0. */
     public int capability() {
         return capability;

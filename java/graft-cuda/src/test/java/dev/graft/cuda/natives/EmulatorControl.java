@@ -102,8 +102,13 @@ public final class EmulatorControl {
 
     /** Makes the device one of compute capability 9.0, with as much shared memory. */
     public void becomeHopper() {
-        tell("set_capability", 90);
+        setCapability(90);
         tell("set_shared_bytes", 227L << 10);
+    }
+
+    /** The compute capability: 89 for 8.9. */
+    public void setCapability(int capability) {
+        tell("set_capability", capability);
     }
 
     public void setDeviceBytes(long bytes) {
