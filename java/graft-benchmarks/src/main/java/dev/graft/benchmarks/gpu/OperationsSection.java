@@ -25,9 +25,23 @@ final class OperationsSection implements Section {
      */
     record Operation(String operation, long calls, double ms, double share, double floorMs, double gapMs) {}
 
-    /** All of a step. */
+    /**
+     * All of a step.
+     *
+     * @param stepMs of a step in which only the loss is waited for
+     * @param enqueueMs of that, what the host took to hand the work to the GPU; see {@link EnqueueTime}
+     * @param ms of its operations, each waited for
+     */
     record Result(
-            String shape, int batch, int seq, int rank, Ceilings ceilings, double ms, List<Operation> operations) {}
+            String shape,
+            int batch,
+            int seq,
+            int rank,
+            Ceilings ceilings,
+            double stepMs,
+            double enqueueMs,
+            double ms,
+            List<Operation> operations) {}
 
     @Override
     public String name() {
@@ -50,14 +64,19 @@ final class OperationsSection implements Section {
             ceilings = Ceilings.measure(engine, verification.stopwatch(), verification.sizes());
         }
         EngineProfile profile = new EngineProfile();
+        EnqueueTime enqueue = new EnqueueTime();
+        double stepMs;
+        double enqueueMs;
         try (CudaEngine engine = verification.target().open(Variant.USUAL);
-                Engine timed = profile.wrap(engine)) {
+                Engine timed = profile.wrap(enqueue.wrap(engine))) {
             TrainingPlan plan = size.plan(engine, config);
             if (plan.allocatedBytes() > engine.availableBytes()) {
                 throw new InputException("a step of " + LlamaSlice.NAME + " does not fit this GPU");
             }
             profile.reset(false);
             try (PretrainedModel base = LoraSteps.base(config, timed)) {
+                stepMs = size.run(base, WARM_UP, steps, () -> 0, enqueue::reset).median();
+                enqueueMs = enqueue.millis() / steps;
                 size.run(base, WARM_UP, steps, () -> 0, () -> profile.reset(true));
                 profile.stop();
             }
@@ -69,7 +88,16 @@ final class OperationsSection implements Section {
                 .sorted(Comparator.comparingDouble(Operation::gapMs).reversed())
                 .toList();
         String shape = tiny ? "tiny" : LlamaSlice.NAME;
-        return new Result(shape, size.batch(), size.seq(), size.rank(), ceilings, 1e3 * total / steps, operations);
+        return new Result(
+                shape,
+                size.batch(),
+                size.seq(),
+                size.rank(),
+                ceilings,
+                stepMs,
+                enqueueMs,
+                1e3 * total / steps,
+                operations);
     }
 
     private static Operation operation(EngineProfile.Row row, int steps, double total, Ceilings ceilings) {

@@ -170,12 +170,14 @@ final class Table {
             return;
         }
         line(
-                "operations of a step of %s, %d x %d, rank %d: %.1f ms, each waited for",
+                "operations of a step of %s, %d x %d, rank %d: %.1f ms, each waited for; a step %.1f ms, of which the host enqueues %.1f",
                 section.path("shape").asText(),
                 section.path("batch").asInt(),
                 section.path("seq").asInt(),
                 section.path("rank").asInt(),
-                section.path("ms").asDouble());
+                section.path("ms").asDouble(),
+                section.path("step_ms").asDouble(),
+                section.path("enqueue_ms").asDouble());
         line("%-42s %6s %10s %10s %10s %8s", "operation", "calls", "ms", "floor", "gap", "share");
         for (JsonNode operation : section.path("operations")) {
             line(

@@ -65,6 +65,9 @@ class GpuVerifyTest {
         });
         assertThat(report.path("read_only").path("granted").asBoolean()).isTrue();
         assertThat(report.path("read_only").path("enforced").asBoolean()).isTrue();
+        // the emulator computes at once
+        assertThat(report.path("operations").path("enqueue_ms").asDouble())
+                .isGreaterThan(0.5 * report.path("operations").path("step_ms").asDouble());
         JsonNode operations = report.path("operations").path("operations");
         assertThat(operations).hasSizeGreaterThan(15);
         double largest = Double.POSITIVE_INFINITY;
