@@ -124,9 +124,11 @@ final class BenchTrainCommand extends BaseCommand {
         requireAtLeast("--warmup", warmup, 0);
         requireAtLeast("--adapters", adapters, 1);
         EngineProfile times = new EngineProfile();
-        try (Engine engine = profile ? times.wrap(engineOptions.open()) : engineOptions.open()) {
+        Method method = new Method.JointLora(
+                new Method.Lora(lora, TargetMatcher.match(lora, Decoder.linearModules(config))), adapters);
+        try (Engine engine = profile ? times.wrap(engineOptions.open(method)) : engineOptions.open(method)) {
             Precision used = PretrainedModel.supported(engine, precision.value());
-            TrainingPlan plan = plan(engine, config, lora, used);
+            TrainingPlan plan = plan(engine, config, method, used);
             plan.requireFits(engine, "use a smaller --batch, --seq or --shape");
             plan.reserve(engine);
             try (PretrainedModel base = PretrainedModel.random(config, engine, used, SEED)) {
@@ -143,14 +145,13 @@ final class BenchTrainCommand extends BaseCommand {
         }
     }
 
-    private TrainingPlan plan(Engine engine, DecoderConfig config, LoraConfig lora, Precision used) {
+    private TrainingPlan plan(Engine engine, DecoderConfig config, Method method, Precision used) {
         return TrainingPlan.of(
                 FrozenWeights.randomPlan(engine, config, used),
                 engine.bufferLayout(),
                 config,
                 used,
-                new Method.JointLora(
-                        new Method.Lora(lora, TargetMatcher.match(lora, Decoder.linearModules(config))), adapters),
+                method,
                 new TrainingSize(batch * seq, seq, gradientCheckpointing));
     }
 

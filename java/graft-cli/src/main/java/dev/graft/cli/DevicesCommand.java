@@ -67,7 +67,7 @@ final class DevicesCommand extends BaseCommand {
         if (reason.isPresent()) {
             return new Outcome(provider.name(), false, automatic, reason.get());
         }
-        try (Engine engine = provider.open()) {
+        try (Engine engine = provider.open(0)) {
             return new Outcome(provider.name(), true, automatic, engine.description());
         } catch (EngineFailure | InputException failure) {
             return new Outcome(provider.name(), false, automatic, String.valueOf(failure.getMessage()));

@@ -96,7 +96,7 @@ final class MetaTrainCommand extends BaseCommand {
         folder.requireFree(force);
         MetaTasks tasks = readTasks(request);
         TrainingSize size = TrainingSize.of(tasks.rows(), null, train.train().batchSize());
-        try (Engine engine = engineOptions.open()) {
+        try (Engine engine = engineOptions.open(train.method())) {
             Precision precision = PretrainedModel.supported(engine, train.precision());
             checkMemory(request, engine, precision, size, !tasks.heldOut().isEmpty());
             folder.requireWritable();

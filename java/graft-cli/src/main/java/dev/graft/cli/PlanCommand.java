@@ -64,7 +64,7 @@ final class PlanCommand extends BaseCommand {
     int run() {
         TrainRequest request = options.request();
         BatchLengths lengths = lengths(request);
-        try (Engine engine = engineOptions.open();
+        try (Engine engine = engineOptions.open(request.method());
                 Checkpoint checkpoint = Checkpoint.open(request.model())) {
             MemoryCheck memory = MemoryCheck.of(
                     request, engine, PretrainedModel.supported(engine, request.precision()), checkpoint, lengths);

@@ -137,13 +137,15 @@ final class SweepCommand extends BaseCommand {
                             request.config().vocabSize())
                     .examples();
         }
-        try (Engine engine = engineOptions.open()) {
+        Method.Lora largest = largest(request, points);
+        try (Engine engine = engineOptions.open(new Method.JointLora(largest, mostAtOnce(points)))) {
             Precision precision = PretrainedModel.supported(engine, request.precision());
             int together = together(
                     request,
                     engine,
                     precision,
                     points,
+                    largest,
                     TrainingSize.of(data, evalData, batchSize(points)).with(request.train()));
             folder.requireWritable();
             folder.deleteCheckpoints(console());
@@ -161,17 +163,25 @@ final class SweepCommand extends BaseCommand {
         return Math.min(points.size(), atOnce == null ? points.size() : atOnce);
     }
 
-    /** How many adapters go at once: as many as asked for, or as fit. */
-    private int together(
-            TrainRequest request, Engine engine, Precision precision, List<SweepPoint> points, TrainingSize size) {
-        int most = mostAtOnce(points);
+    /** The adapter of the highest rank. */
+    private static Method.Lora largest(TrainRequest request, List<SweepPoint> points) {
         int rank = points.stream().mapToInt(point -> point.lora().rank()).max().orElseThrow();
         LoraConfig config = request.requireLora("sweep").config();
         LoraConfig largest = config.withRank(rank, config.alpha());
+        return new Method.Lora(largest, TargetMatcher.match(largest, Decoder.linearModules(request.config())));
+    }
+
+    /** How many adapters go at once: as many as asked for, or as fit. */
+    private int together(
+            TrainRequest request,
+            Engine engine,
+            Precision precision,
+            List<SweepPoint> points,
+            Method.Lora each,
+            TrainingSize size) {
+        int most = mostAtOnce(points);
         try (Checkpoint checkpoint = Checkpoint.open(request.model())) {
             MemoryPlan frozen = FrozenWeights.plan(engine, checkpoint, request.config(), precision);
-            Method.Lora each =
-                    new Method.Lora(largest, TargetMatcher.match(largest, Decoder.linearModules(request.config())));
             int fitting = Sweep.fitting(
                     adapters -> TrainingPlan.of(
                             frozen,

@@ -102,7 +102,7 @@ final class TrainCommand extends BaseCommand {
             evalData = readEvalData(text, request);
         }
         warnOfLongRows(request, data);
-        try (Engine engine = engineOptions.open()) {
+        try (Engine engine = engineOptions.open(request.method())) {
             Precision precision = PretrainedModel.supported(engine, request.precision());
             checkMemory(request, engine, precision, BatchLengths.of(data, evalData));
             folder.requireWritable();

@@ -13,6 +13,10 @@ public interface EngineProvider {
     /** Why this engine cannot be used here, in one line; empty where it can. */
     Optional<String> unavailableReason();
 
-    /** Opens it; only where {@link #unavailableReason} is empty. */
-    Engine open();
+    /**
+     * Opens it; only where {@link #unavailableReason} is empty.
+     *
+     * @param sharedRanks as in {@link Engines#open(String, int)}
+     */
+    Engine open(int sharedRanks);
 }

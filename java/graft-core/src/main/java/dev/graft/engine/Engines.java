@@ -26,17 +26,24 @@ public final class Engines {
                 .toList();
     }
 
+    /** As {@link #open(String, int)}, for adapters of small ranks or none. */
+    public static Engine open(String name) {
+        return open(name, 0);
+    }
+
     /**
      * Opens an engine.
      *
      * @param name an engine's name, or {@link #AUTO}, which says in one log line what was chosen and why
+     * @param sharedRanks of the adapters to come those that read the same input, summed: 3 r where q, k and v each have rank r. An
+     *     engine may lay its buffers out for it ({@link BufferLayout#border}); larger ones work too, only slower
      * @throws InputException where there is no such engine or it cannot be used here
      */
-    public static Engine open(String name) {
-        return name.equals(AUTO) ? openBest() : openNamed(name);
+    public static Engine open(String name, int sharedRanks) {
+        return name.equals(AUTO) ? openBest(sharedRanks) : openNamed(name, sharedRanks);
     }
 
-    private static Engine openNamed(String name) {
+    private static Engine openNamed(String name, int sharedRanks) {
         List<EngineProvider> all = providers();
         EngineProvider provider = all.stream()
                 .filter(candidate -> candidate.name().equals(name))
@@ -47,10 +54,10 @@ public final class Engines {
         provider.unavailableReason().ifPresent(reason -> {
             throw new InputException("--engine " + name + ": " + reason);
         });
-        return provider.open();
+        return provider.open(sharedRanks);
     }
 
-    private static Engine openBest() {
+    private static Engine openBest(int sharedRanks) {
         StringBuilder passedOver = new StringBuilder();
         for (EngineProvider provider : providers()) {
             if (provider.priority() < 0) {
@@ -58,7 +65,7 @@ public final class Engines {
             }
             Optional<String> reason = provider.unavailableReason();
             if (reason.isEmpty()) {
-                Engine engine = provider.open();
+                Engine engine = provider.open(sharedRanks);
                 log.info("engine {}: {}{}", engine.name(), engine.description(), passedOver);
                 return engine;
             }

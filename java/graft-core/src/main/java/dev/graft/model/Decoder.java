@@ -115,6 +115,18 @@ public final class Decoder {
         return modules;
     }
 
+    /** Names what a module reads: q, k and v of a layer have the same, and gate and up. */
+    public static String inputOf(LinearModule module) {
+        String name = module.name();
+        int last = name.lastIndexOf('.') + 1;
+        String parent = name.substring(0, last);
+        return switch (name.substring(last)) {
+            case "q_proj", "k_proj", "v_proj" -> parent + "qkv";
+            case "gate_proj", "up_proj" -> parent + "gate_up";
+            default -> name;
+        };
+    }
+
     /** The weights that an adapter can train whole; a tied head is one, though the checkpoint has it only once. */
     public List<SavableWeight> savableWeights() {
         return savableWeights(config);

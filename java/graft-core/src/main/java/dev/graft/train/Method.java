@@ -2,19 +2,27 @@ package dev.graft.train;
 
 import dev.graft.bottleneck.BottleneckConfig;
 import dev.graft.bottleneck.BottleneckFile;
+import dev.graft.engine.Engines;
 import dev.graft.lora.LoraConfig;
 import dev.graft.lora.SavableWeight;
 import dev.graft.lora.TargetMatcher;
 import dev.graft.model.Decoder;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.WeightShape;
+import java.util.Comparator;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** A way to fine-tune a model: what is trained beside its frozen weights, or in their place. */
 public sealed interface Method {
     /** How many numbers are trained. */
     long trainableCount(DecoderConfig model);
+
+    /** Ranks of the adapters that read the same input, summed, where they are the most: see {@link Engines#open(String, int)}. */
+    default int sharedRanks() {
+        return 0;
+    }
 
     /**
      * A low-rank adapter over frozen weights.
@@ -46,6 +54,17 @@ public sealed interface Method {
                     .toList();
         }
 
+        @Override
+        public int sharedRanks() {
+            return matches.stream()
+                    .collect(Collectors.groupingBy(
+                            match -> Decoder.inputOf(match.module()), Collectors.summingInt(TargetMatcher.Match::rank)))
+                    .values()
+                    .stream()
+                    .max(Comparator.naturalOrder())
+                    .orElse(0);
+        }
+
         public int maxRank() {
             return matches.stream().mapToInt(TargetMatcher.Match::rank).max().orElse(0);
         }
@@ -56,6 +75,11 @@ public sealed interface Method {
         @Override
         public long trainableCount(DecoderConfig model) {
             return adapters * each.trainableCount(model);
+        }
+
+        @Override
+        public int sharedRanks() {
+            return adapters * each.sharedRanks();
         }
     }
 

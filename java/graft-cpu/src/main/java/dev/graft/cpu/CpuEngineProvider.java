@@ -36,7 +36,7 @@ public final class CpuEngineProvider implements EngineProvider {
 
     /** @throws InputException where the number of threads is not a positive number */
     @Override
-    public Engine open() {
+    public Engine open(int sharedRanks) {
         String property = System.getProperty(THREADS_PROPERTY);
         int threads = property != null
                 ? threads(THREADS_PROPERTY, property)

@@ -25,7 +25,7 @@ public final class CudaEngineProvider implements EngineProvider {
     }
 
     @Override
-    public Engine open() {
-        return new CudaEngine(CudaPlatform.GPU, CudaSettings.fromProperties(DeviceSettings.forGpu()));
+    public Engine open(int sharedRanks) {
+        return new CudaEngine(CudaPlatform.GPU, CudaSettings.fromProperties(DeviceSettings.forGpu(), sharedRanks));
     }
 }

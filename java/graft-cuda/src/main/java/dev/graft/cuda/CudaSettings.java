@@ -17,16 +17,28 @@ public record CudaSettings(int device, int border, boolean tf32, boolean wgmma, 
     /** 48 for rank 16 on q, k and v, and some to spare. */
     public static final int DEFAULT_BORDER = 64;
 
+    /**
+     * The widest border that is laid out unasked, for rank 85 on q, k and v: as each of them has zeros where the others' factors
+     * stand, a wide border costs more than it saves.
+     */
+    public static final int WIDEST_BORDER = 256;
+
     /** More than any sum of ranks or number of GPUs, and little enough that no size overflows. */
     private static final int MOST = 65_535;
 
     private static final String PREFIX = "graft.cuda.";
 
-    /** As the system properties say. */
-    static CudaSettings fromProperties(DeviceSettings memory) {
+    /** The border for adapters whose ranks, over those that read the same input, sum to {@code sharedRanks}. */
+    public static int borderFor(int sharedRanks) {
+        boolean tooWide = sharedRanks > WIDEST_BORDER;
+        return tooWide ? DEFAULT_BORDER : Math.max(DEFAULT_BORDER, Math.ceilDiv(sharedRanks, 16) * 16);
+    }
+
+    /** As the system properties say, and where they do not, for adapters of so many {@link #borderFor ranks}. */
+    static CudaSettings fromProperties(DeviceSettings memory, int sharedRanks) {
         return new CudaSettings(
                 number("device", 0),
-                number("border", DEFAULT_BORDER),
+                number("border", borderFor(sharedRanks)),
                 Boolean.getBoolean(PREFIX + "tf32"),
                 Boolean.getBoolean(PREFIX + "wgmma"),
                 memory.withOverlap(Boolean.getBoolean(PREFIX + "overlap")));

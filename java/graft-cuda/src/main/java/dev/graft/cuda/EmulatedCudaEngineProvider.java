@@ -25,7 +25,8 @@ public final class EmulatedCudaEngineProvider implements EngineProvider {
     }
 
     @Override
-    public Engine open() {
-        return new CudaEngine(CudaPlatform.EMULATED, CudaSettings.fromProperties(DeviceSettings.forEmulator()));
+    public Engine open(int sharedRanks) {
+        return new CudaEngine(
+                CudaPlatform.EMULATED, CudaSettings.fromProperties(DeviceSettings.forEmulator(), sharedRanks));
     }
 }

@@ -41,6 +41,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the CUDA engine refuses, each in one line, before anything reaches the device. */
@@ -199,7 +200,7 @@ class CudaRefusalsTest {
         String reason = "this process already uses the emulator, and JCuda binds to one only";
         EngineProvider gpu = new CudaEngineProvider();
         assertThat(gpu.unavailableReason()).contains(reason);
-        assertThatThrownBy(gpu::open).isInstanceOf(EngineFailure.class).hasMessage(reason);
+        assertThatThrownBy(() -> gpu.open(0)).isInstanceOf(EngineFailure.class).hasMessage(reason);
         assertThatThrownBy(() -> Engines.open("cuda"))
                 .isInstanceOf(InputException.class)
                 .hasMessage("--engine cuda: " + reason);
@@ -269,8 +270,16 @@ class CudaRefusalsTest {
         try (Engine engine = with("graft.cuda.border", " 24 ", () -> Engines.open("cuda-emulated"))) {
             assertThat(engine.bufferLayout().border()).isEqualTo(24);
         }
-        try (Engine engine = Engines.open("cuda-emulated")) {
-            assertThat(engine.bufferLayout().border()).isEqualTo(CudaSettings.DEFAULT_BORDER);
+        try (Engine engine = with("graft.cuda.border", "24", () -> Engines.open("cuda-emulated", 192))) {
+            assertThat(engine.bufferLayout().border()).isEqualTo(24);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, 64", "48, 64", "65, 80", "192, 192", "256, 256", "257, 64"})
+    void theBorderFollowsTheRanks(int sharedRanks, int border) {
+        try (Engine engine = Engines.open("cuda-emulated", sharedRanks)) {
+            assertThat(engine.bufferLayout().border()).isEqualTo(border);
         }
     }
 

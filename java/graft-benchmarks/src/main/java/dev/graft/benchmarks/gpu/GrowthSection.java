@@ -3,6 +3,7 @@ package dev.graft.benchmarks.gpu;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.graft.benchmarks.gpu.LoraSteps.Measured;
 import dev.graft.cuda.CudaEngine;
+import dev.graft.cuda.CudaSettings;
 import dev.graft.cuda.driver.OutOfDeviceMemory;
 import dev.graft.model.DecoderConfig;
 import dev.graft.model.FrozenWeights;
@@ -148,7 +149,11 @@ final class GrowthSection implements Section {
             refuse(base, points, "no time was left");
             return;
         }
-        try (CudaEngine engine = verification.target().open(Variant.USUAL)) {
+        int border = base.todo.stream()
+                .mapToInt(todo -> CudaSettings.borderFor(todo.steps.sharedRanks(base.config)))
+                .max()
+                .orElseThrow();
+        try (CudaEngine engine = verification.target().open(Variant.USUAL.withBorder(border))) {
             long free = engine.availableBytes();
             if (base.todo.stream().noneMatch(todo -> fitting(todo.steps, engine, base.config, free) != null)) {
                 refuse(base, points, "does not fit this GPU");

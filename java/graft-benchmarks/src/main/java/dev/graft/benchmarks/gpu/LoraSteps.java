@@ -84,6 +84,11 @@ record LoraSteps(int batch, int seq, int rank, int adapters, boolean checkpointi
                 new TrainingSize(batch * seq, seq, checkpointing));
     }
 
+    /** Of {@link Method#sharedRanks}. */
+    int sharedRanks(DecoderConfig config) {
+        return adapters * method(config).sharedRanks();
+    }
+
     private Method.Lora method(DecoderConfig config) {
         return new Method.Lora(lora(), TargetMatcher.match(lora(), Decoder.linearModules(config)));
     }

@@ -83,7 +83,7 @@ final class TrainingSection implements Section {
                 .filter(provider -> provider.unavailableReason().isEmpty())
                 .findFirst();
         Run reference = cpu.map(provider -> {
-                    try (Engine engine = provider.open()) {
+                    try (Engine engine = provider.open(0)) {
                         return train(engine, setup, Precision.F32);
                     }
                 })

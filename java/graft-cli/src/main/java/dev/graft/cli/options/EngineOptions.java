@@ -4,6 +4,7 @@ import dev.graft.common.InputException;
 import dev.graft.cpu.CpuEngineProvider;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Engines;
+import dev.graft.train.Method;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -24,8 +25,17 @@ public final class EngineOptions {
 
     /** Opens the engine asked for. */
     public Engine open() {
+        return open(0);
+    }
+
+    /** The same, with room for what {@code method} trains. */
+    public Engine open(Method method) {
+        return open(method.sharedRanks());
+    }
+
+    private Engine open(int sharedRanks) {
         if (threads == null) {
-            return Engines.open(engine);
+            return Engines.open(engine, sharedRanks);
         }
         if (threads < 1) {
             throw new InputException("--threads " + threads + ": must be at least 1");
@@ -33,7 +43,7 @@ public final class EngineOptions {
         String before = System.getProperty(CpuEngineProvider.THREADS_PROPERTY);
         System.setProperty(CpuEngineProvider.THREADS_PROPERTY, threads.toString());
         try {
-            return Engines.open(engine);
+            return Engines.open(engine, sharedRanks);
         } finally {
             if (before == null) {
                 System.clearProperty(CpuEngineProvider.THREADS_PROPERTY);
