@@ -22,6 +22,9 @@ public final class Emulation {
     /** A property that gives every buffer an allocation of its own, so that a tool that looks after those sees each overrun. */
     private static final String APART = "graft.test.apart";
 
+    /** The engine's own property, with which all tests may be run. */
+    private static final String READ_ONLY = "graft.cuda.readonly";
+
     private Emulation() {}
 
     /** An engine whose LoRA layers are bordered by {@code border}; 0 for the plain way. */
@@ -44,12 +47,19 @@ public final class Emulation {
         if (Boolean.getBoolean(APART)) {
             memory = memory.withChunk(0);
         }
+        memory = memory.withReadOnly(Boolean.getBoolean(READ_ONLY));
         return new CudaEngine(PLATFORM, new CudaSettings(0, border, tf32, memory.withOverlap(overlap)));
     }
 
     /** The same on the emulator with memory as a GPU has it: small buffers share an allocation. */
     static CudaEngine inOnePiece(int border) {
         DeviceSettings memory = DeviceSettings.forEmulator().withChunk(64L << 20);
+        return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, memory));
+    }
+
+    /** The same, with frozen weights that have no border mapped read-only, in pieces of at least {@code chunk} bytes. */
+    static CudaEngine readOnly(int border, long chunk) {
+        DeviceSettings memory = DeviceSettings.forEmulator().withReadOnly(true).withChunk(chunk);
         return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, memory));
     }
 
