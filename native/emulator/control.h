@@ -55,7 +55,8 @@ enum {
     GRAFT_EMULATOR_LAUNCH = 1,            /* a kernel or a matrix product; fails as said below */
     GRAFT_EMULATOR_COPY = 2,              /* a copy or memset of any kind; fails with CUDA_ERROR_ILLEGAL_ADDRESS */
     GRAFT_EMULATOR_PINNED_ALLOCATION = 3, /* of pinned host memory; fails with CUDA_ERROR_OUT_OF_MEMORY */
-    GRAFT_EMULATOR_KINDS = 4
+    GRAFT_EMULATOR_MAPPING = 4,           /* of memory to an address, or a change of access; fails with CUDA_ERROR_NOT_SUPPORTED */
+    GRAFT_EMULATOR_KINDS = 5
 };
 
 /* Makes the n-th operation of a kind from now on fail, once: 1 is the next one. 0 takes that back. Returns 0, or 1 where the arguments
@@ -85,7 +86,8 @@ enum {
     GRAFT_EMULATOR_EVENT = 1,
     GRAFT_EMULATOR_CONTEXT = 2, /* owners of the primary context */
     GRAFT_EMULATOR_CUBLAS = 3,
-    GRAFT_EMULATOR_HANDLES = 4
+    GRAFT_EMULATOR_MAPPED_MEMORY = 4, /* outlive a context, but for one that failed */
+    GRAFT_EMULATOR_HANDLES = 5
 };
 
 /* Handles of one kind, or -1 where there is no such kind. */
@@ -105,7 +107,8 @@ GRAFT_EMULATOR_API int32_t graft_emulator_unprotect(uint64_t address);
 GRAFT_EMULATOR_API int32_t graft_emulator_check(void);
 
 /* 1: verify what surrounds allocations and protected ranges after each launch, product and copy, which then fails by itself. 0 (default):
- * when memory is freed and on a check. Freed memory is verified on a check and when it is let go. */
+ * when memory is freed and on a check, and as with 1 while the driver was told to map any memory read-only. Freed memory is verified on a
+ * check and when it is let go. */
 GRAFT_EMULATOR_API void graft_emulator_set_verify(int32_t verify);
 
 /* Violations since the last reset: kernels that went wrong, memory overwritten, ranges outside live memory, invalid handles. */

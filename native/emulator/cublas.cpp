@@ -186,7 +186,7 @@ int run_batch(const Handle *handle, const Product &p, int count, Each each) {
         }
     }
     std::string text;
-    if (settings.verify && !verify_memory(false, text)) {
+    if (!verify_operation(text)) {
         violation("%s: %s", p.operation, text.c_str());
         return fail_on_device(ILLEGAL_ADDRESS) == SUCCESS ? BLAS_SUCCESS : BLAS_EXECUTION_FAILED;
     }

@@ -47,6 +47,9 @@ void *current_context() {
 
 /* After a context's end: its memory and handles are gone. */
 void end_context() {
+    if (synchronize() != SUCCESS) {
+        forget_mapped_memory(); /* nobody could release it */
+    }
     release_all();
     clear_context_error();
     std::lock_guard lock(handles.mutex);
@@ -125,6 +128,7 @@ int64_t graft_emulator_live_handles(int32_t kind) {
     case GRAFT_EMULATOR_EVENT: return static_cast<int64_t>(handles.events.size());
     case GRAFT_EMULATOR_CONTEXT: return handles.context_owners;
     case GRAFT_EMULATOR_CUBLAS: return handles.cublas;
+    case GRAFT_EMULATOR_MAPPED_MEMORY: return mapped_memory_handles();
     default: return -1;
     }
 }

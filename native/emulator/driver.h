@@ -24,6 +24,10 @@ GRAFT_EMULATOR_API bool is_stream(const void *stream);
 /* Whether a stream is not the oldest of those that are alive. */
 bool is_side_stream(const void *stream);
 
+/* Memory that was created to be mapped and not released. */
+int64_t mapped_memory_handles();
+void forget_mapped_memory();
+
 /* Counts cuBLAS's handles up or down. */
 GRAFT_EMULATOR_API void count_cublas_handle(int64_t difference);
 

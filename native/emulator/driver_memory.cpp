@@ -1,5 +1,7 @@
 /* The driver API's memory, copies and memsets. */
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <string>
 
 #include "control.h"
@@ -39,10 +41,10 @@ bool check_rows(const Rows &rows, size_t width, size_t height, bool written, std
     return true;
 }
 
-/* After an operation that wrote: verifies memory where that is asked for. */
+/* After an operation that wrote: verifies memory where that is to be done. */
 int finish(const char *operation) {
     std::string text;
-    if (settings.verify && !verify_memory(false, text)) {
+    if (!verify_operation(text)) {
         violation("%s: %s", operation, text.c_str());
         return fail_on_device(ILLEGAL_ADDRESS);
     }
@@ -202,7 +204,16 @@ DRIVER cuMemFree_v2(uint64_t address) {
 
 namespace {
 
-constexpr size_t GRANULARITY = 64 * 1024;
+constexpr size_t GRANULARITY = 4096; /* small, so that tiny models take several mappings */
+
+/* Sizes by handle. */
+struct Mapped {
+    std::mutex mutex;
+    std::map<uint64_t, size_t> sizes;
+    uint64_t so_far = 0;
+};
+
+Mapped &mapped = *new Mapped;
 
 /* CUmemAccessDesc */
 struct Access {
@@ -211,7 +222,30 @@ struct Access {
 };
 constexpr int READ = 1, READ_WRITE = 3;
 
+/* What the mapping of memory begins with. */
+int begin_mapping() {
+    if (const int result = usable()) {
+        return result;
+    }
+    bool done;
+    return begin(MAPPING, &done);
+}
+
 } // namespace
+
+namespace graft::emulator {
+
+int64_t mapped_memory_handles() {
+    std::lock_guard lock(mapped.mutex);
+    return static_cast<int64_t>(mapped.sizes.size());
+}
+
+void forget_mapped_memory() {
+    std::lock_guard lock(mapped.mutex);
+    mapped.sizes.clear();
+}
+
+} // namespace graft::emulator
 
 DRIVER cuMemGetAllocationGranularity(size_t *granularity, const void *, int) {
     *granularity = GRANULARITY;
@@ -219,16 +253,43 @@ DRIVER cuMemGetAllocationGranularity(size_t *granularity, const void *, int) {
 }
 
 DRIVER cuMemCreate(uint64_t *handle, size_t bytes, const void *, uint64_t flags) {
-    *handle = bytes;
-    return bytes == 0 || bytes % GRANULARITY != 0 || flags != 0 ? INVALID_VALUE : usable();
+    if (const int result = usable()) {
+        return result;
+    }
+    if (bytes == 0 || bytes % GRANULARITY != 0 || flags != 0) {
+        return INVALID_VALUE;
+    }
+    bool done;
+    if (const int result = begin(ALLOCATION, &done)) {
+        return result;
+    }
+    if (const size_t used = bytes_in_use(); used > settings.device_bytes || bytes > settings.device_bytes - used) {
+        return OUT_OF_MEMORY;
+    }
+    std::lock_guard lock(mapped.mutex);
+    *handle = ++mapped.so_far;
+    mapped.sizes.emplace(*handle, bytes);
+    return SUCCESS;
 }
 
-DRIVER cuMemRelease(uint64_t) {
-    return usable();
+DRIVER cuMemRelease(uint64_t handle) {
+    if (const int result = usable()) {
+        return result;
+    }
+    std::lock_guard lock(mapped.mutex);
+    return mapped.sizes.erase(handle) == 1 ? SUCCESS : bad("cuMemRelease", "no such memory");
 }
 
 DRIVER cuMemAddressReserve(uint64_t *address, size_t bytes, size_t, uint64_t, uint64_t) {
-    return bytes % GRANULARITY != 0 ? INVALID_VALUE : cuMemAlloc_v2(address, bytes);
+    if (const int result = begin_mapping()) {
+        return result;
+    }
+    if (bytes == 0 || bytes % GRANULARITY != 0) {
+        return INVALID_VALUE;
+    }
+    void *memory = allocate(bytes);
+    *address = reinterpret_cast<uint64_t>(memory);
+    return memory == nullptr ? OUT_OF_MEMORY : SUCCESS;
 }
 
 DRIVER cuMemAddressFree(uint64_t address, size_t) {
@@ -236,8 +297,16 @@ DRIVER cuMemAddressFree(uint64_t address, size_t) {
 }
 
 DRIVER cuMemMap(uint64_t address, size_t bytes, size_t offset, uint64_t handle, uint64_t) {
+    if (const int result = begin_mapping()) {
+        return result;
+    }
     std::string text;
-    return offset != 0 || handle != bytes || !check_range(reinterpret_cast<void *>(address), bytes, false, text) ? INVALID_VALUE : usable();
+    std::lock_guard lock(mapped.mutex);
+    const auto found = mapped.sizes.find(handle);
+    return offset != 0 || found == mapped.sizes.end() || found->second != bytes ||
+                   !check_range(reinterpret_cast<void *>(address), bytes, false, text)
+               ? INVALID_VALUE
+               : SUCCESS;
 }
 
 DRIVER cuMemUnmap(uint64_t address, size_t) {
@@ -246,11 +315,14 @@ DRIVER cuMemUnmap(uint64_t address, size_t) {
 }
 
 DRIVER cuMemSetAccess(uint64_t address, size_t bytes, const Access *access, size_t count) {
+    if (const int result = begin_mapping()) {
+        return result;
+    }
     if (count != 1 || (access->flags != READ && access->flags != READ_WRITE)) {
         return INVALID_VALUE;
     }
     graft_emulator_unprotect(address);
-    return access->flags == READ ? graft_emulator_protect(address, static_cast<int64_t>(bytes)) : usable();
+    return access->flags == READ ? map_read_only(address, bytes) : SUCCESS;
 }
 
 DRIVER cuMemGetAddressRange_v2(uint64_t *start, size_t *bytes, uint64_t address) {

@@ -457,7 +457,7 @@ int do_launch(const Launch &launch) {
     for (std::thread &helper : helpers) {
         helper.join();
     }
-    if (!failed && settings.verify && !verify_memory(false, failure)) {
+    if (!failed && !verify_operation(failure)) {
         failed = true;
         failure = std::string(launch.operation) + ": " + failure;
     }

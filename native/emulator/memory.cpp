@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -33,6 +34,7 @@ struct Allocation {
 struct Protection {
     size_t bytes;
     uint64_t checksum;
+    bool mapped; /* by the driver */
 };
 
 struct Memory {
@@ -324,6 +326,25 @@ bool verify_memory(bool freed, std::string &text) {
     return whole;
 }
 
+bool verify_operation(std::string &text) {
+    if (!settings.verify) {
+        std::lock_guard lock(memory.mutex);
+        if (std::none_of(memory.protections.begin(), memory.protections.end(), [](const auto &p) { return p.second.mapped; })) {
+            return true;
+        }
+    }
+    return verify_memory(false, text);
+}
+
+int map_read_only(uint64_t address, size_t bytes) {
+    const int result = graft_emulator_protect(address, static_cast<int64_t>(bytes));
+    std::lock_guard lock(memory.mutex);
+    if (result == SUCCESS) {
+        memory.protections[address].mapped = true;
+    }
+    return result;
+}
+
 void release_all() {
     std::lock_guard lock(memory.mutex);
     while (!memory.live.empty()) {
@@ -374,7 +395,7 @@ int32_t graft_emulator_protect(uint64_t address, int64_t bytes) {
         return INVALID_VALUE;
     }
     const auto size = static_cast<size_t>(bytes);
-    memory.protections[address] = {size, checksum(reinterpret_cast<const unsigned char *>(address), size)};
+    memory.protections[address] = {size, checksum(reinterpret_cast<const unsigned char *>(address), size), false};
     return SUCCESS;
 }
 

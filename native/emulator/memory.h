@@ -32,6 +32,12 @@ GRAFT_EMULATOR_API bool check_range(const void *address, size_t bytes, bool writ
  * `text` says what. What was found is put right, so as to be found once. */
 GRAFT_EMULATOR_API bool verify_memory(bool freed, std::string &text);
 
+/* The same after an operation that wrote, where it is to be verified: by the settings, or because memory is mapped read-only. */
+GRAFT_EMULATOR_API bool verify_operation(std::string &text);
+
+/* Declares live memory read-only as graft_emulator_protect does, so that operations are verified. */
+int map_read_only(uint64_t address, size_t bytes);
+
 /* Frees all that is alive, as the end of a context does. */
 void release_all();
 

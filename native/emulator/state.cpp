@@ -48,6 +48,8 @@ int failure(Kind kind) {
         return OUT_OF_MEMORY;
     case LAUNCH:
         return settings.asynchronous ? LAUNCH_FAILED : LAUNCH_OUT_OF_RESOURCES;
+    case MAPPING:
+        return NOT_SUPPORTED;
     default:
         return ILLEGAL_ADDRESS;
     }

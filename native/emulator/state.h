@@ -37,7 +37,7 @@ struct Settings {
 extern GRAFT_EMULATOR_API Settings &settings;
 
 /* Kinds of operations that are counted and can be made to fail; the numbers are control.h's. */
-enum Kind { ALLOCATION, LAUNCH, COPY, PINNED_ALLOCATION, KINDS };
+enum Kind { ALLOCATION, LAUNCH, COPY, PINNED_ALLOCATION, MAPPING, KINDS };
 
 /*
  * Counts an operation that is about to be done and says what becomes of it: SUCCESS, the context's error, or the failure that was

@@ -18,6 +18,14 @@ int cuCtxSynchronize();
 int cuMemGetInfo_v2(size_t *free_bytes, size_t *total);
 int cuMemAlloc_v2(uint64_t *address, size_t bytes);
 int cuMemFree_v2(uint64_t address);
+int cuMemGetAllocationGranularity(size_t *granularity, const void *properties, int flags);
+int cuMemCreate(uint64_t *handle, size_t bytes, const void *properties, uint64_t flags);
+int cuMemRelease(uint64_t handle);
+int cuMemAddressReserve(uint64_t *address, size_t bytes, size_t alignment, uint64_t at, uint64_t flags);
+int cuMemAddressFree(uint64_t address, size_t bytes);
+int cuMemMap(uint64_t address, size_t bytes, size_t offset, uint64_t handle, uint64_t flags);
+int cuMemUnmap(uint64_t address, size_t bytes);
+int cuMemSetAccess(uint64_t address, size_t bytes, const void *access, size_t count);
 int cuMemHostAlloc(void **address, size_t bytes, unsigned flags);
 int cuMemFreeHost(void *address);
 int cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *stream);
@@ -56,7 +64,8 @@ int cublasGemmStridedBatchedEx(void *handle, int transpose_a, int transpose_b, i
 namespace test {
 
 /* CUresult, cublasStatus_t, cudaDataType, cublasComputeType_t */
-constexpr int INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719;
+constexpr int INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719,
+              NOT_SUPPORTED = 801;
 constexpr int BLAS_INVALID_VALUE = 7, BLAS_EXECUTION_FAILED = 13, BLAS_NOT_SUPPORTED = 15;
 constexpr int R_32F = 0, R_BF16 = 14, COMPUTE_32F = 68, COMPUTE_32F_FAST_TF32 = 77;
 

@@ -26,6 +26,7 @@ struct Context {
         CHECK(cuDevicePrimaryCtxRelease_v2(0) == 0);
         CHECK(graft_emulator_live_bytes() == 0);
         CHECK(graft_emulator_live_handles(GRAFT_EMULATOR_CONTEXT) == 0);
+        CHECK(graft_emulator_live_handles(GRAFT_EMULATOR_MAPPED_MEMORY) == 0);
     }
 };
 
@@ -185,6 +186,62 @@ void protected_memory_does_not_change() {
     CHECK(graft_emulator_check() == 0);
 }
 
+/* Memory and an address for it. */
+struct Mapping {
+    size_t bytes = 0;
+    uint64_t memory = 0, address = 0;
+
+    Mapping() {
+        CHECK(cuMemGetAllocationGranularity(&bytes, nullptr, 0) == 0);
+        CHECK(cuMemCreate(&memory, bytes, nullptr, 0) == 0);
+        CHECK(cuMemAddressReserve(&address, bytes, 0, 0, 0) == 0);
+        CHECK(cuMemMap(address, bytes, 0, memory, 0) == 0);
+    }
+
+    int allow(int flags) const {
+        const int access[] = {1, 0, flags}; /* CUmemAccessDesc */
+        return cuMemSetAccess(address, bytes, access, 1);
+    }
+
+    void end() const {
+        CHECK(cuMemUnmap(address, bytes) == 0);
+        CHECK(cuMemAddressFree(address, bytes) == 0);
+        CHECK(cuMemRelease(memory) == 0);
+    }
+};
+
+void memory_can_be_mapped_read_only() {
+    Context context;
+    const Mapping mapping;
+    CHECK(graft_emulator_live_handles(GRAFT_EMULATOR_MAPPED_MEMORY) == 1);
+    CHECK(mapping.allow(3) == 0);
+    CHECK(write(mapping.address, 0) == GRAFT_OK);
+    CHECK(graft_emulator_fail(GRAFT_EMULATOR_MAPPING, 1) == 0);
+    CHECK(mapping.allow(1) == NOT_SUPPORTED);
+    CHECK(write(mapping.address, 1) == GRAFT_OK);
+    CHECK(mapping.allow(1) == 0);
+    CHECK(cuMemsetD8Async(mapping.address, 0, 1, nullptr) == INVALID_VALUE);
+    CHECK(mapping.allow(3) == 0);
+    CHECK(write(mapping.address, 2) == GRAFT_OK);
+    mapping.end();
+    CHECK(cuMemRelease(mapping.memory) == INVALID_VALUE);
+    CHECK(graft_emulator_live_handles(GRAFT_EMULATOR_MAPPED_MEMORY) == 0);
+    uint64_t memory;
+    CHECK(graft_emulator_fail(GRAFT_EMULATOR_ALLOCATION, 1) == 0);
+    CHECK(cuMemCreate(&memory, mapping.bytes, nullptr, 0) == OUT_OF_MEMORY);
+    graft_emulator_set_device_bytes(100);
+    CHECK(cuMemCreate(&memory, mapping.bytes, nullptr, 0) == OUT_OF_MEMORY);
+}
+
+void a_kernel_that_writes_a_read_only_mapping_fails() {
+    Context context;
+    const Mapping mapping;
+    CHECK(mapping.allow(1) == 0);
+    CHECK(write(mapping.address, 0) == GRAFT_CUDA_ERROR);
+    CHECK_CONTAINS(graft_last_error(), "protected, have changed");
+    CHECK(cuMemRelease(mapping.memory) == LAUNCH_FAILED);
+}
+
 void pinned_memory_is_counted() {
     Context context;
     void *host;
@@ -290,6 +347,8 @@ int main() {
     RUN(use_after_free_is_found);
     RUN(verification_names_the_launch);
     RUN(protected_memory_does_not_change);
+    RUN(memory_can_be_mapped_read_only);
+    RUN(a_kernel_that_writes_a_read_only_mapping_fails);
     RUN(pinned_memory_is_counted);
     RUN(handles_are_counted);
     RUN(a_context_must_be_current);

@@ -39,8 +39,10 @@ public interface Engine extends AutoCloseable {
     /**
      * Announces that {@code bytes} will be allocated next, in many pieces: an engine whose memory comes in large blocks can take one
      * of that size. Allocating more or less is allowed.
+     *
+     * @param protectedBytes likewise, and beside {@code bytes}, of weights that the engine {@link #protects}
      */
-    void reserve(long bytes);
+    void reserve(long bytes, long protectedBytes);
 
     /** Zeroed memory on a boundary of {@link BufferLayout#alignment} bytes. Refused with one line that gives bytes asked and available. */
     Memory allocate(long bytes);
@@ -55,6 +57,17 @@ public interface Engine extends AutoCloseable {
 
     /** Bytes that {@link #freeze} would allocate; 0 where the mapped file is used in place. */
     long freezeBytes(DType storedType, int rows, int cols, DType compute);
+
+    /** Whether {@link #freeze} copies weights of so many rows to where {@link #protectFrozen} keeps them from being written. */
+    default boolean protects(int rows) {
+        return false;
+    }
+
+    /**
+     * Announces that a model's weights are all frozen: from here on the hardware itself refuses to write those that the engine
+     * {@link #protects}. Freezing more lifts that until the next call.
+     */
+    default void protectFrozen() {}
 
     /** Copies float32 numbers to a contiguous tensor, rounding them to its dtype. */
     void upload(float[] source, Tensor destination);

@@ -34,6 +34,9 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
     /** The plan item of weights that need no memory of their own. */
     public static final String MAPPED = "mapped file, used in place";
 
+    /** The plan item of weights that the engine {@link Engine#protects}. */
+    public static final String PROTECTED = "in memory, protected";
+
     private static final float RANDOM_BOUND = 0.05f;
     /** Numbers drawn at most for one tensor; larger ones repeat them. */
     private static final int RANDOM_BLOCK = 1 << 22;
@@ -71,6 +74,11 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
         return copied > 0 ? copied : (long) rows * cols * compute.byteSize();
     }
 
+    /** The plan item of weights of so many rows in the engine's memory: {@link #PROTECTED}, or {@code otherwise}. */
+    static String item(Engine engine, int rows, String otherwise) {
+        return engine.protects(rows) ? PROTECTED : otherwise;
+    }
+
     /** Random weights of a decoder's shape, U(±{@value #RANDOM_BOUND}), for benchmarks. */
     public static FrozenWeights random(Engine engine, DecoderConfig config, Precision precision, long seed) {
         FrozenWeights frozen = new FrozenWeights(engine);
@@ -85,6 +93,7 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
                         compute,
                         stored -> fillRandomly(stored, shape, compute, seed, stream));
             }
+            engine.protectFrozen();
         } catch (RuntimeException e) {
             frozen.close();
             throw e;
@@ -95,13 +104,14 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
     /** What {@link #random} allocates, on the host or in the engine's memory. */
     public static MemoryPlan randomPlan(Engine engine, DecoderConfig config, Precision precision) {
         DType compute = precision.compute();
-        long bytes = 0;
+        MemoryPlan.Builder plan = new MemoryPlan.Builder();
         for (WeightShape shape : WeightShape.of(config)) {
-            bytes += computedBytes(engine, shape.rows(), shape.cols(), compute);
+            plan.add(
+                    MemoryKind.FROZEN_WEIGHTS,
+                    item(engine, shape.rows(), "random weights"),
+                    computedBytes(engine, shape.rows(), shape.cols(), compute));
         }
-        return new MemoryPlan.Builder()
-                .add(MemoryKind.FROZEN_WEIGHTS, "random weights", bytes)
-                .build();
+        return plan.build();
     }
 
     private static void fillRandomly(MemorySegment stored, WeightShape shape, DType dtype, long seed, int stream) {
@@ -124,6 +134,7 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
                         store.data(shape.name()), info.dtype(), shape.rows(), shape.cols(), precision.compute());
                 weights.put(shape.name(), new Weight(shape.name(), view, null));
             }
+            engine.protectFrozen();
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -185,20 +196,15 @@ public final class FrozenWeights implements WeightSource, AutoCloseable {
 
     /** What freezing allocates, and what it uses in place. */
     public static MemoryPlan plan(Engine engine, TensorStore store, DecoderConfig config, Precision precision) {
-        long mapped = 0;
-        long copied = 0;
+        MemoryPlan.Builder plan = new MemoryPlan.Builder();
         for (WeightShape shape : WeightShape.of(config)) {
             TensorInfo info = store.info(shape.name());
             long bytes = engine.freezeBytes(info.dtype(), shape.rows(), shape.cols(), precision.compute());
-            copied += bytes;
-            mapped += bytes == 0 ? info.byteSize() : 0;
-        }
-        MemoryPlan.Builder plan = new MemoryPlan.Builder();
-        if (mapped > 0) {
-            plan.add(MemoryKind.FROZEN_WEIGHTS, MAPPED, mapped);
-        }
-        if (copied > 0) {
-            plan.add(MemoryKind.FROZEN_WEIGHTS, "in memory", copied);
+            if (bytes == 0) {
+                plan.add(MemoryKind.FROZEN_WEIGHTS, MAPPED, info.byteSize());
+            } else {
+                plan.add(MemoryKind.FROZEN_WEIGHTS, item(engine, shape.rows(), "in memory"), bytes);
+            }
         }
         return plan.build();
     }

@@ -70,13 +70,15 @@ final class ResidualWeights {
             return MemoryPlan.NONE;
         }
         requirePossible(lora.init(), config, matches);
-        long bytes = matches.stream()
-                .map(TargetMatcher.Match::module)
-                .mapToLong(layer -> FrozenWeights.computedBytes(engine, layer.out(), layer.in(), precision.compute()))
-                .sum();
-        return new MemoryPlan.Builder()
-                .add(MemoryKind.FROZEN_WEIGHTS, "without what A and B took over", bytes)
-                .build();
+        MemoryPlan.Builder plan = new MemoryPlan.Builder();
+        for (TargetMatcher.Match match : matches) {
+            LinearModule layer = match.module();
+            plan.add(
+                    MemoryKind.FROZEN_WEIGHTS,
+                    FrozenWeights.item(engine, layer.out(), "without what A and B took over"),
+                    FrozenWeights.computedBytes(engine, layer.out(), layer.in(), precision.compute()));
+        }
+        return plan.build();
     }
 
     private static void requirePossible(AdapterInit init, DecoderConfig config, List<TargetMatcher.Match> matches) {
@@ -116,6 +118,7 @@ final class ResidualWeights {
             for (int from = 0; from < modules.size(); from += atOnce) {
                 weights.takeOver(modules.subList(from, Math.min(modules.size(), from + atOnce)));
             }
+            engine.protectFrozen();
             adapter.takeOver(engine, weights.start);
             return weights.residual;
         } catch (RuntimeException e) {

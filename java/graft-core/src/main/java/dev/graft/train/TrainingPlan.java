@@ -148,16 +148,20 @@ public record TrainingPlan(MemoryPlan frozen, MemoryPlan buffers) {
 
     /** Bytes that must be allocated: all but what is used in place from the mapped file. */
     public long allocatedBytes() {
-        long mapped = frozen.items().stream()
-                .filter(item -> item.name().equals(FrozenWeights.MAPPED))
+        return total().totalBytes() - frozenBytes(FrozenWeights.MAPPED);
+    }
+
+    private long frozenBytes(String item) {
+        return frozen.items().stream()
+                .filter(weights -> weights.name().equals(item))
                 .mapToLong(MemoryPlan.Item::bytes)
                 .sum();
-        return total().totalBytes() - mapped;
     }
 
     /** Lets the engine take the memory of this plan at once, before the model is loaded. */
     public void reserve(Engine engine) {
-        engine.reserve(allocatedBytes() - engine.bufferLayout().engineBytes());
+        long protectedBytes = frozenBytes(FrozenWeights.PROTECTED);
+        engine.reserve(allocatedBytes() - engine.bufferLayout().engineBytes() - protectedBytes, protectedBytes);
     }
 
     /** @throws InputException where the engine has less memory than this plan needs, with flags that would make it fit */

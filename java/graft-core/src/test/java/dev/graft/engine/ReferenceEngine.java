@@ -58,7 +58,7 @@ public final class ReferenceEngine implements Engine {
     // ---- memory
 
     @Override
-    public void reserve(long bytes) {
+    public void reserve(long bytes, long protectedBytes) {
         // nothing to prepare
     }
 

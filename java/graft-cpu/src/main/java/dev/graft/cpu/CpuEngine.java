@@ -76,7 +76,7 @@ public final class CpuEngine implements Engine {
     }
 
     @Override
-    public void reserve(long bytes) {
+    public void reserve(long bytes, long protectedBytes) {
         // the C library takes memory as it comes
     }
 

@@ -85,8 +85,8 @@ public final class CudaEngine implements Engine {
             device.close();
             throw e;
         }
-        layout =
-                new BufferLayout(ALIGNMENT, settings.border(), settings.memory().deviceBytes());
+        layout = new BufferLayout(
+                ALIGNMENT, settings.border(), settings.memory().deviceBytes() + device.roundingBytes());
         freezing = new Freezing(gpu, layout);
         linear = new Linear(gpu, settings.tf32());
         rescaling = new Rescaling(gpu);
@@ -113,7 +113,8 @@ public final class CudaEngine implements Engine {
     @Override
     public long availableBytes() {
         device.makeCurrent();
-        return Math.max(0, device.freeBytes() - device.settings().headroom()) + layout.engineBytes();
+        return Math.max(0, device.freeBytes() - device.settings().headroom())
+                + device.settings().deviceBytes();
     }
 
     @Override
@@ -132,9 +133,9 @@ public final class CudaEngine implements Engine {
     }
 
     @Override
-    public void reserve(long bytes) {
+    public void reserve(long bytes, long protectedBytes) {
         device.makeCurrent();
-        device.reserve(bytes);
+        device.reserve(bytes, protectedBytes);
     }
 
     @Override
@@ -160,6 +161,17 @@ public final class CudaEngine implements Engine {
     @Override
     public long freezeBytes(DType storedType, int rows, int cols, DType compute) {
         return freezing.bytes(rows, cols, compute);
+    }
+
+    @Override
+    public boolean protects(int rows) {
+        return freezing.protects(rows);
+    }
+
+    @Override
+    public void protectFrozen() {
+        device.makeCurrent();
+        freezing.protect();
     }
 
     @Override

@@ -11,7 +11,8 @@ import dev.graft.cuda.driver.DeviceSettings;
  *     take part in the frozen weight's product; 0 multiplies them apart. Measured by {@code scripts/gpu-verify}
  * @param tf32 whether float32 products may be rounded to TF32: faster on GPUs, and no longer exact
  * @param wgmma whether bf16 attention is computed by Hopper's own tensor core instructions; compute capability 9.0 alone has them
- * @param memory of the engine itself; property {@code overlap} has the gradients of A computed beside the products of dx
+ * @param memory of the engine itself; property {@code overlap} has the gradients of A computed beside the products of dx, property
+ *     {@code readonly} has the device refuse to write frozen weights that have no border: with border 0 all of them
  */
 public record CudaSettings(int device, int border, boolean tf32, boolean wgmma, DeviceSettings memory) {
     /** 48 for rank 16 on q, k and v, and some to spare. */
@@ -41,7 +42,8 @@ public record CudaSettings(int device, int border, boolean tf32, boolean wgmma, 
                 number("border", borderFor(sharedRanks)),
                 Boolean.getBoolean(PREFIX + "tf32"),
                 Boolean.getBoolean(PREFIX + "wgmma"),
-                memory.withOverlap(Boolean.getBoolean(PREFIX + "overlap")));
+                memory.withOverlap(Boolean.getBoolean(PREFIX + "overlap"))
+                        .withReadOnly(Boolean.getBoolean(PREFIX + "readonly")));
     }
 
     private static int number(String name, int otherwise) {

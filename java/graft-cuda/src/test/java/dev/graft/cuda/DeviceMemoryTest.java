@@ -71,7 +71,7 @@ class DeviceMemoryTest {
     @Test
     void reservedMemoryIsOneAllocation() {
         try (CudaEngine engine = openChunked()) {
-            engine.reserve(10L * CHUNK);
+            engine.reserve(10L * CHUNK, 0);
             for (int i = 0; i < 10; i++) {
                 engine.allocate(CHUNK);
             }
@@ -90,7 +90,7 @@ class DeviceMemoryTest {
             assertThatThrownBy(() -> engine.allocate(CHUNK + 1))
                     .isInstanceOf(InputException.class)
                     .hasMessageStartingWith("out of GPU memory: " + (CHUNK + 256) + " bytes asked for, 0 free; ");
-            assertThatThrownBy(() -> engine.reserve(CHUNK)).isInstanceOf(InputException.class);
+            assertThatThrownBy(() -> engine.reserve(CHUNK, 0)).isInstanceOf(InputException.class);
         }
     }
 

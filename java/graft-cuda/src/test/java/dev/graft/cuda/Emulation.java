@@ -24,20 +24,14 @@ public final class Emulation {
     /** A property that gives every buffer an allocation of its own, so that a tool that looks after those sees each overrun. */
     private static final String APART = "graft.test.apart";
 
+    /** The engine's own property, with which all tests may be run. */
+    private static final String READ_ONLY = "graft.cuda.readonly";
+
     private Emulation() {}
 
     /** An engine whose LoRA layers are bordered by {@code border}; 0 for the plain way. */
     static CudaEngine open(int border) {
         return open(border, false, false);
-    }
-
-    /** An engine whose attention uses the tensor core instructions that Hopper alone has. Skips the test on another GPU. */
-    static CudaEngine openHopper() {
-        try {
-            return open(settings -> new CudaSettings(0, 0, false, true, settings));
-        } catch (InputException otherGpu) {
-            return abort(otherGpu.getMessage());
-        }
     }
 
     /**
@@ -59,12 +53,28 @@ public final class Emulation {
         if (Boolean.getBoolean(APART)) {
             memory = memory.withChunk(0);
         }
+        memory = memory.withReadOnly(Boolean.getBoolean(READ_ONLY));
         return new CudaEngine(PLATFORM, settings.apply(memory));
     }
 
-    /** The same on the emulator with memory as a GPU has it: small buffers share an allocation. */
+    /** An engine whose attention uses the tensor core instructions that Hopper alone has. Skips the test on another GPU. */
+    static CudaEngine openHopper() {
+        try {
+            return open(settings -> new CudaSettings(0, 0, false, true, settings));
+        } catch (InputException otherGpu) {
+            return abort(otherGpu.getMessage());
+        }
+    }
+
+    /** An engine on the emulator with memory as a GPU has it: small buffers share an allocation. */
     static CudaEngine inOnePiece(int border) {
         DeviceSettings memory = DeviceSettings.forEmulator().withChunk(64L << 20);
+        return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, false, memory));
+    }
+
+    /** The same, with frozen weights that have no border mapped read-only, in pieces of at least {@code chunk} bytes. */
+    static CudaEngine readOnly(int border, long chunk) {
+        DeviceSettings memory = DeviceSettings.forEmulator().withReadOnly(true).withChunk(chunk);
         return new CudaEngine(PLATFORM, new CudaSettings(0, border, false, false, memory));
     }
 

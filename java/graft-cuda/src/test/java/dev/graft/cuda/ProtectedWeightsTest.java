@@ -16,8 +16,6 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
 import dev.graft.testing.TinyModels;
 import dev.graft.train.TrainConfig;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -74,19 +72,10 @@ class ProtectedWeightsTest {
 
     /** The engine, protecting what it froze. */
     private Engine protecting(Engine engine, List<TensorView> frozen) {
-        return (Engine) Proxy.newProxyInstance(
-                Engine.class.getClassLoader(), new Class<?>[] {Engine.class}, (proxy, method, arguments) -> {
-                    try {
-                        Object result = method.invoke(engine, arguments);
-                        if (method.getName().equals("freeze")) {
-                            frozen.add((TensorView) result);
-                            protect((TensorView) result);
-                        }
-                        return result;
-                    } catch (InvocationTargetException thrown) {
-                        throw thrown.getCause();
-                    }
-                });
+        return FreezeListener.over(engine, weight -> {
+            frozen.add(weight);
+            protect(weight);
+        });
     }
 
     @ParameterizedTest

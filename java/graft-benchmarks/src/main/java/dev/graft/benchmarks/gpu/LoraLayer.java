@@ -77,8 +77,8 @@ final class LoraLayer implements AutoCloseable {
     LoraLayer(CudaEngine engine, Shape shape, DType dtype, int rows, int rank) {
         this.engine = engine;
         this.workspace = new Workspace(engine);
-        engine.reserve(
-                MOST_BYTES); // in one piece, so that equal products are done together in every way of multiplying
+        // in one piece, so that equal products are done together in every way of multiplying
+        engine.reserve(MOST_BYTES, 0);
         this.dtype = dtype;
         this.rows = rows;
         this.rank = rank;

@@ -26,6 +26,9 @@ public final class Device implements AutoCloseable {
     private final Jcuda.Stream stream;
     private final @Nullable SideStream side;
     private final DeviceHeap heap;
+    /** Null where all memory stays writable. */
+    private final @Nullable ProtectedHeap weights;
+
     private final DeviceMemory own;
     private final Transfers transfers;
     private final Jcuda.Blas blas;
@@ -56,6 +59,10 @@ public final class Device implements AutoCloseable {
             }
             heap = new DeviceHeap(settings.chunk());
             closers.push(heap::close);
+            weights = settings.readOnly() ? ProtectedHeap.open(context, stream, settings.chunk()) : null;
+            if (weights != null) {
+                closers.push(weights::close);
+            }
             own = heap.allocate(settings.deviceBytes());
             closers.push(own::close);
             Staging staging = new Staging(stream, settings.staging());
@@ -117,7 +124,7 @@ public final class Device implements AutoCloseable {
 
     /** Bytes given out and not yet freed, the engine's own included. */
     public long liveBytes() {
-        return heap.liveBytes();
+        return heap.liveBytes() + (weights == null ? 0 : weights.liveBytes());
     }
 
     /** Device memory with whatever was in it. */
@@ -125,9 +132,36 @@ public final class Device implements AutoCloseable {
         return heap.allocate(bytes);
     }
 
-    /** Takes memory for all that will be allocated next at once. */
-    public void reserve(long bytes) {
+    /** Takes memory for all that will be allocated next at once, and for all that {@link #allocateProtected} will give. */
+    public void reserve(long bytes, long protectedBytes) {
         heap.reserve(bytes);
+        if (weights != null) {
+            weights.reserve(protectedBytes);
+        }
+    }
+
+    /** Whether the driver can keep memory from being written. */
+    public boolean protects() {
+        return weights != null;
+    }
+
+    /** The most that rounding adds to reserved memory. */
+    public long roundingBytes() {
+        return weights == null ? 0 : weights.granularity();
+    }
+
+    /** Memory, where {@link #protects}, that may be written until {@link #protect}. */
+    public DeviceMemory allocateProtected(long bytes) {
+        return requireWeights().allocate(bytes);
+    }
+
+    /** Waits for all work; from here on the device refuses to write what {@link #allocateProtected} gave. */
+    public void protect() {
+        requireWeights().protect();
+    }
+
+    private ProtectedHeap requireWeights() {
+        return Objects.requireNonNull(weights, "no memory that can be protected");
     }
 
     /** The kernels' scratch. */
@@ -151,7 +185,8 @@ public final class Device implements AutoCloseable {
     }
 
     private DeviceMemory range(TensorView tensor) {
-        if (tensor.memory() instanceof OnDevice memory && memory.range().belongsTo(heap)) {
+        if (tensor.memory() instanceof OnDevice memory
+                && (memory.range().belongsTo(heap) || memory.range().belongsTo(weights))) {
             return memory.range();
         }
         throw new IllegalArgumentException("tensor " + tensor + " does not lie in this engine's memory");

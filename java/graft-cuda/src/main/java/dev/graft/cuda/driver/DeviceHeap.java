@@ -12,7 +12,7 @@ import org.slf4j.LoggerFactory;
  * Device memory, taken from the driver in large chunks and divided up first fit. A chunk goes back when nothing of it is in use.
  * All work is in one stream, so a range that was freed may be given out again at once.
  */
-final class DeviceHeap implements AutoCloseable {
+class DeviceHeap implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(DeviceHeap.class);
 
     /** What CUDA itself promises for an allocation. */
@@ -63,13 +63,30 @@ final class DeviceHeap implements AutoCloseable {
     }
 
     private final long chunkBytes;
+    private final long granularity;
     private final List<Chunk> chunks = new ArrayList<>();
     private long liveBytes;
     private boolean open = true;
 
     /** @param chunkBytes the least size of a chunk; 0 for a chunk of its own for every range */
     DeviceHeap(long chunkBytes) {
+        this(chunkBytes, ALIGNMENT);
+    }
+
+    /** @param granularity what the sizes of chunks are multiples of */
+    DeviceHeap(long chunkBytes, long granularity) {
         this.chunkBytes = chunkBytes;
+        this.granularity = granularity;
+    }
+
+    /** A chunk of the driver's, or 0 where there is not enough. */
+    long takeChunk(long bytes) {
+        return Jcuda.allocate(bytes);
+    }
+
+    /** Gives a chunk back. */
+    void giveBackChunk(long address) {
+        Jcuda.free(address);
     }
 
     /** Bytes given out and not yet freed. */
@@ -86,7 +103,7 @@ final class DeviceHeap implements AutoCloseable {
         if (bytes < 0) {
             throw new IllegalArgumentException("cannot allocate " + bytes + " bytes");
         }
-        long size = rounded(bytes);
+        long size = rounded(bytes, ALIGNMENT);
         for (Chunk chunk : chunks) {
             long start = chunk.take(size);
             if (start != 0) {
@@ -100,7 +117,7 @@ final class DeviceHeap implements AutoCloseable {
     /** Takes one chunk for all that will be allocated next, together {@code bytes}. */
     void reserve(long bytes) {
         if (chunkBytes > 0 && bytes > 0) {
-            long size = rounded(bytes);
+            long size = rounded(bytes, ALIGNMENT);
             newChunk(size, size);
         }
     }
@@ -111,11 +128,11 @@ final class DeviceHeap implements AutoCloseable {
     }
 
     private Chunk newChunk(long preferred, long least) {
-        long size = preferred;
-        long address = Jcuda.allocate(size);
+        long size = rounded(preferred, granularity);
+        long address = takeChunk(size);
         if (address == 0 && least < preferred) {
-            size = least;
-            address = Jcuda.allocate(size);
+            size = rounded(least, granularity);
+            address = takeChunk(size);
         }
         if (address == 0) {
             throw new OutOfDeviceMemory(least, Jcuda.freeBytes());
@@ -141,16 +158,16 @@ final class DeviceHeap implements AutoCloseable {
     }
 
     /** After a kernel failed the driver refuses even that; the memory goes with the context then, and nobody need know. */
-    private static void release(Chunk chunk) {
+    private void release(Chunk chunk) {
         try {
-            Jcuda.free(chunk.address);
+            giveBackChunk(chunk.address);
         } catch (EngineFailure e) {
             log.debug("while freeing {} bytes: {}", chunk.byteSize, e.getMessage());
         }
     }
 
-    private static long rounded(long bytes) {
-        return Math.max(ALIGNMENT, Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT);
+    private static long rounded(long bytes, long multiple) {
+        return Math.max(multiple, Math.ceilDiv(bytes, multiple) * multiple);
     }
 
     /** Frees everything, also what is still in use. */
@@ -159,7 +176,7 @@ final class DeviceHeap implements AutoCloseable {
         if (open) {
             open = false;
             liveBytes = 0;
-            chunks.forEach(DeviceHeap::release);
+            chunks.forEach(this::release);
             chunks.clear();
         }
     }

@@ -1,5 +1,7 @@
 package dev.graft.cuda.driver;
 
+import org.jspecify.annotations.Nullable;
+
 /** A range of device memory. */
 public final class DeviceMemory implements OnDevice {
     private final DeviceHeap heap;
@@ -33,7 +35,7 @@ public final class DeviceMemory implements OnDevice {
         return chunk;
     }
 
-    boolean belongsTo(DeviceHeap other) {
+    boolean belongsTo(@Nullable DeviceHeap other) {
         return heap == other;
     }
 

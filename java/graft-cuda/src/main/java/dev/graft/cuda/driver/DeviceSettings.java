@@ -10,6 +10,7 @@ package dev.graft.cuda.driver;
  * @param staging pinned host memory of each transfer buffer
  * @param headroom device memory that plans leave to the driver, which loads kernels when they are first used
  * @param chunk device memory is taken from the driver in pieces of at least this size and divided up; 0: one piece a buffer
+ * @param readOnly whether frozen weights without a border are mapped so that the device can only read them, where the driver does that
  */
 public record DeviceSettings(
         long blasWorkspace,
@@ -18,26 +19,34 @@ public record DeviceSettings(
         long sequenceTable,
         long staging,
         long headroom,
-        long chunk) {
+        long chunk,
+        boolean readOnly) {
     /** For a GPU. */
     public static DeviceSettings forGpu() {
-        return new DeviceSettings(32L << 20, 64L << 20, 0, 1L << 20, 16L << 20, 256L << 20, 64L << 20);
+        return new DeviceSettings(32L << 20, 64L << 20, 0, 1L << 20, 16L << 20, 256L << 20, 64L << 20, false);
     }
 
     /** For the emulator: small, so that every limit is met in tests, and each buffer apart, so that overruns show. */
     public static DeviceSettings forEmulator() {
-        return new DeviceSettings(1L << 20, 4L << 20, 0, 1L << 14, 1L << 18, 0, 0);
+        return new DeviceSettings(1L << 20, 4L << 20, 0, 1L << 14, 1L << 18, 0, 0, false);
     }
 
     /** The same with kernels beside products, or without. */
     public DeviceSettings withOverlap(boolean overlap) {
         return new DeviceSettings(
-                blasWorkspace, scratch, overlap ? scratch : 0, sequenceTable, staging, headroom, chunk);
+                blasWorkspace, scratch, overlap ? scratch : 0, sequenceTable, staging, headroom, chunk, readOnly);
     }
 
     /** The same with memory taken from the driver in pieces of at least {@code chunk} bytes; 0: one a buffer. */
     public DeviceSettings withChunk(long chunk) {
-        return new DeviceSettings(blasWorkspace, scratch, sideScratch, sequenceTable, staging, headroom, chunk);
+        return new DeviceSettings(
+                blasWorkspace, scratch, sideScratch, sequenceTable, staging, headroom, chunk, readOnly);
+    }
+
+    /** The same with frozen weights mapped read-only, or not. */
+    public DeviceSettings withReadOnly(boolean readOnly) {
+        return new DeviceSettings(
+                blasWorkspace, scratch, sideScratch, sequenceTable, staging, headroom, chunk, readOnly);
     }
 
     /** Whether kernels run beside products. */

@@ -5,6 +5,8 @@ import dev.graft.engine.EngineFailure;
 import dev.graft.tensor.DType;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import jcuda.Pointer;
 import jcuda.cudaDataType;
 import jcuda.driver.CUDA_MEMCPY2D;
@@ -34,6 +36,7 @@ import jcuda.jcublas.cublasMath;
 import jcuda.jcublas.cublasOperation;
 import jcuda.jcublas.cublasStatus;
 import jcuda.runtime.cudaStream_t;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The calls of the CUDA driver and of cuBLAS that Graft makes, one method each, through JCuda: addresses are plain {@code long}s,
@@ -219,6 +222,7 @@ final class Jcuda {
         private final CUmemGenericAllocationHandle memory = new CUmemGenericAllocationHandle();
         private final DeviceAddress address = new DeviceAddress();
         private final long byteSize;
+        private final Deque<Runnable> undo = new ArrayDeque<>();
 
         private Mapping(long byteSize) {
             this.byteSize = byteSize;
@@ -233,23 +237,40 @@ final class Jcuda {
         }
     }
 
-    /** The least that the driver maps, which nothing may read or write until {@link #allow}. */
-    static Mapping map(Context context) {
-        CUmemAllocationProp properties = new CUmemAllocationProp();
-        properties.type = CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED;
-        properties.location = location(context);
+    /** What the sizes of mappings are multiples of. */
+    static long mappingGranularity(Context context) {
         long[] granularity = new long[1];
         check(
                 "cuMemGetAllocationGranularity",
                 JCudaDriver.cuMemGetAllocationGranularity(
-                        granularity, properties, CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM));
-        Mapping mapping = new Mapping(granularity[0]);
-        check("cuMemCreate", JCudaDriver.cuMemCreate(mapping.memory, mapping.byteSize, properties, 0));
-        check(
-                "cuMemAddressReserve",
-                JCudaDriver.cuMemAddressReserve(mapping.address, mapping.byteSize, 0, new DeviceAddress(0), 0));
-        check("cuMemMap", JCudaDriver.cuMemMap(mapping.address, mapping.byteSize, 0, mapping.memory, 0));
-        return mapping;
+                        granularity,
+                        properties(context),
+                        CUmemAllocationGranularity_flags.CU_MEM_ALLOC_GRANULARITY_MINIMUM));
+        return granularity[0];
+    }
+
+    /** Memory that the device may read and write until {@link #allow} says otherwise, or null where there is not enough. */
+    static @Nullable Mapping map(Context context, long bytes) {
+        Mapping mapping = new Mapping(bytes);
+        int status = JCudaDriver.cuMemCreate(mapping.memory, bytes, properties(context), 0);
+        if (status == OUT_OF_MEMORY) {
+            return null;
+        }
+        check("cuMemCreate", status);
+        mapping.undo.push(() -> check("cuMemRelease", JCudaDriver.cuMemRelease(mapping.memory)));
+        try {
+            check(
+                    "cuMemAddressReserve",
+                    JCudaDriver.cuMemAddressReserve(mapping.address, bytes, 0, new DeviceAddress(0), 0));
+            mapping.undo.push(() -> check("cuMemAddressFree", JCudaDriver.cuMemAddressFree(mapping.address, bytes)));
+            check("cuMemMap", JCudaDriver.cuMemMap(mapping.address, bytes, 0, mapping.memory, 0));
+            mapping.undo.push(() -> check("cuMemUnmap", JCudaDriver.cuMemUnmap(mapping.address, bytes)));
+            allow(mapping, context, true);
+            return mapping;
+        } catch (EngineFailure e) {
+            unmap(mapping);
+            throw e;
+        }
     }
 
     /** Lets the device read, and with {@code write} also write. */
@@ -264,10 +285,18 @@ final class Jcuda {
                 JCudaDriver.cuMemSetAccess(mapping.address, mapping.byteSize, new CUmemAccessDesc[] {access}, 1));
     }
 
+    /** Nothing may be under way that reads or writes there. */
     static void unmap(Mapping mapping) {
-        check("cuMemUnmap", JCudaDriver.cuMemUnmap(mapping.address, mapping.byteSize));
-        check("cuMemAddressFree", JCudaDriver.cuMemAddressFree(mapping.address, mapping.byteSize));
-        check("cuMemRelease", JCudaDriver.cuMemRelease(mapping.memory));
+        while (!mapping.undo.isEmpty()) {
+            mapping.undo.pop().run();
+        }
+    }
+
+    private static CUmemAllocationProp properties(Context context) {
+        CUmemAllocationProp properties = new CUmemAllocationProp();
+        properties.type = CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED;
+        properties.location = location(context);
+        return properties;
     }
 
     private static CUmemLocation location(Context context) {

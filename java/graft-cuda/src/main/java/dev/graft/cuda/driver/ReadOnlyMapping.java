@@ -27,7 +27,11 @@ public final class ReadOnlyMapping {
         Jcuda.makeCurrent(context);
         Jcuda.Stream stream = Jcuda.createStream();
         try {
-            Jcuda.Mapping mapping = Jcuda.map(context);
+            long bytes = Jcuda.mappingGranularity(context);
+            Jcuda.Mapping mapping = Jcuda.map(context, bytes);
+            if (mapping == null) {
+                throw new OutOfDeviceMemory(bytes, Jcuda.freeBytes());
+            }
             try {
                 return probe(mapping, context, stream);
             } finally {
@@ -42,7 +46,6 @@ public final class ReadOnlyMapping {
     }
 
     private static Outcome probe(Jcuda.Mapping mapping, Jcuda.Context context, Jcuda.Stream stream) {
-        Jcuda.allow(mapping, context, true);
         write(mapping, stream);
         Jcuda.allow(mapping, context, false);
         read(mapping, stream);

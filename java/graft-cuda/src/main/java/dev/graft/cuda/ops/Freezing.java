@@ -6,14 +6,22 @@ import dev.graft.engine.BufferLayout;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.TensorView;
 import java.lang.foreign.MemorySegment;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Weights on their way from a mapped file to the device: while the device copies one piece, the next is read from the file. A
  * weight of another dtype is converted on the device.
  */
 public final class Freezing {
+    private static final Logger log = LoggerFactory.getLogger(Freezing.class);
+
     private final Gpu gpu;
     private final BufferLayout layout;
+    /** Of weights since the last {@link #protect}, and those among them that it protects; for the log. */
+    private long frozenBytes;
+
+    private long protectedBytes;
 
     public Freezing(Gpu gpu, BufferLayout layout) {
         this.gpu = gpu;
@@ -24,6 +32,21 @@ public final class Freezing {
     public long bytes(int rows, int cols, DType compute) {
         long bytes = rowsWithBorder(rows) * pitch(rows, cols) * compute.byteSize();
         return Math.max(layout.alignment(), Math.ceilDiv(bytes, (long) layout.alignment()) * layout.alignment());
+    }
+
+    /** Borders are written in every step: what has one cannot be protected. */
+    public boolean protects(int rows) {
+        return gpu.device().protects() && !isBordered(rows);
+    }
+
+    /** From here on the device refuses to write weights without a border, where the driver can have it do so. */
+    public void protect() {
+        if (gpu.device().protects()) {
+            gpu.device().protect();
+            log.debug("{} bytes of the {} just frozen are read-only to the device", protectedBytes, frozenBytes);
+            frozenBytes = 0;
+            protectedBytes = 0;
+        }
     }
 
     /** Vectors (norms, biases) have no border. */
@@ -41,11 +64,16 @@ public final class Freezing {
 
     /** The weight [rows, cols] in the compute dtype. All of {@code stored} was read when this returns. */
     public TensorView freeze(MemorySegment stored, DType storedType, int rows, int cols, DType compute) {
-        DeviceMemory memory = gpu.device().allocate(bytes(rows, cols, compute));
+        long bytes = bytes(rows, cols, compute);
+        DeviceMemory memory = protects(rows)
+                ? gpu.device().allocateProtected(bytes)
+                : gpu.device().allocate(bytes);
         try {
             FrozenMatrix matrix = new FrozenMatrix(
                     memory, compute, rows, cols, pitch(rows, cols), isBordered(rows) ? layout.border() : 0);
             load(stored, storedType, matrix.weight());
+            frozenBytes += bytes;
+            protectedBytes += protects(rows) ? bytes : 0;
             return matrix.weight();
         } catch (RuntimeException e) {
             memory.close();

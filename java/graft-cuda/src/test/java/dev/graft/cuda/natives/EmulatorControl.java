@@ -25,7 +25,8 @@ public final class EmulatorControl {
         ALLOCATION,
         LAUNCH,
         COPY,
-        PINNED_ALLOCATION
+        PINNED_ALLOCATION,
+        MAPPING
     }
 
     /** Handles that are counted, in the order of the header's numbers. */
@@ -33,7 +34,8 @@ public final class EmulatorControl {
         STREAM,
         EVENT,
         CONTEXT,
-        CUBLAS
+        CUBLAS,
+        MAPPED_MEMORY
     }
 
     private final SymbolLookup driver;
