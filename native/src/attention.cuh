@@ -85,6 +85,17 @@ __device__ __forceinline__ QueryRange queries_of(const Sequence &sequence, int f
             static_cast<int>(end < sequence.query_length ? max(static_cast<int>(end), 0) : sequence.query_length)};
 }
 
+/* A tile of queries of a head. */
+struct QueryTile {
+    int head, query;
+};
+
+/* The one after it, of the next head where this one's queries are through. */
+__device__ __forceinline__ QueryTile next_tile(QueryTile current, QueryRange range, int tile) {
+    const bool same_head = current.query + tile < range.end;
+    return {same_head ? current.head : current.head + 1, same_head ? current.query + tile : range.first};
+}
+
 /* The first key that a query at `first_position` or behind it sees, rounded down to a multiple of `tile`. */
 __device__ __forceinline__ int first_key_of(int first_position, int window, int tile) {
     return max(0, first_position - window + 1) / tile * tile;
@@ -107,6 +118,19 @@ struct BackwardOperands {
     float *delta; /* [H, M] */
     int64_t query_rows;
 };
+
+/* Of a tile of queries, the first QUERIES threads get log_sum_exp in units of log2, the next ones delta; beyond the sequence such that p
+ * comes out as 0. */
+template <int QUERIES>
+__device__ __forceinline__ float query_statistic(const BackwardOperands<bf16> &operands, const Sequence &sequence, int head, int query) {
+    const int thread = threadIdx.x;
+    const bool inside = query + thread % QUERIES < sequence.query_length;
+    const int64_t row = sequence.query_start + query + thread % QUERIES;
+    if (thread < QUERIES) {
+        return inside ? operands.log_sum_exp[row * operands.log_sum_exp_pitch + head] * static_cast<float>(LOG2_E) : INFINITY;
+    }
+    return inside && thread < 2 * QUERIES ? operands.delta[head * operands.query_rows + row] : 0.0f;
+}
 
 /* The maximum of no scores. Finite: subtracted from a masked score it leaves -inf, where a row's window starts behind a tile. */
 constexpr float NO_SCORE = -FLT_MAX;

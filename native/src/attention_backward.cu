@@ -108,13 +108,7 @@ __global__ __launch_bounds__(WARPS * WARP, 8 / WARPS) void attention_key_gradien
         load_tile<D, QUERIES, THREADS>(stage + QUERIES * D, operands.d_o.at(row, head * a.head_dim), operands.d_o.pitch,
                                        sequence.query_length - query, a.head_dim, operands.d_o.packed);
         cp_async_commit();
-        // this thread's statistic: kept in a register until the stage's place is free. Beyond the queries p comes out as 0.
-        const bool inside = query + thread % QUERIES < sequence.query_length;
-        const int64_t of = row + thread % QUERIES;
-        if (thread < QUERIES) {
-            return inside ? operands.log_sum_exp[of * operands.log_sum_exp_pitch + head] * static_cast<float>(LOG2_E) : INFINITY;
-        }
-        return inside && thread < 2 * QUERIES ? operands.delta[head * operands.query_rows + of] : 0.0f;
+        return query_statistic<QUERIES>(operands, sequence, head, query); // kept in a register until the stage's place is free
     };
     const auto keep_statistic = [&](int place, float statistic) {
         if (thread < 2 * QUERIES) {
@@ -143,12 +137,10 @@ __global__ __launch_bounds__(WARPS * WARP, 8 / WARPS) void attention_key_gradien
     while (head < end_head) {
         cp_async_wait<0>();
         __syncthreads(); // this tile is there, and nobody reads the previous one any more
-        const bool same_head = query + QUERIES < range.end;
-        const int next_head = same_head ? head : head + 1;
-        const int next_query = same_head ? query + QUERIES : range.first;
+        const QueryTile next = next_tile({head, query}, range, QUERIES);
         float statistic = 0;
-        if (next_head < end_head) {
-            statistic = load_queries(next_head, next_query, place ^ 1);
+        if (next.head < end_head) {
+            statistic = load_queries(next.head, next.query, place ^ 1);
         }
         const int first_position = sequence.offset() + query;
         const int last_position = first_position + QUERIES - 1; // where no query stands, p comes out as 0
@@ -178,11 +170,11 @@ __global__ __launch_bounds__(WARPS * WARP, 8 / WARPS) void attention_key_gradien
             multiply_weights<D, M, QUERIES / 16, COLUMNS>(key_gradient, gradient, q_tile, part);
         }
         place ^= 1;
-        if (next_head < end_head) {
+        if (next.head < end_head) {
             keep_statistic(place, statistic);
         }
-        head = next_head;
-        query = next_query;
+        head = next.head;
+        query = next.query;
     }
     cp_async_wait<0>(); // where there was no tile
     __syncthreads();

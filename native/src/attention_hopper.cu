@@ -204,13 +204,7 @@ __global__ __launch_bounds__(HopperKeyGradient<D>::THREADS, 1) void attention_ke
         load_panels<D, QUERIES, THREADS>(stage + Shape::TILE, operands.d_o.at(row, head * a.head_dim), operands.d_o.pitch,
                                          sequence.query_length - query, a.head_dim);
         cp_async_commit();
-        // this thread's statistic: kept in a register until the stage's place is free. Beyond the queries p comes out as 0.
-        const bool inside = query + thread % QUERIES < sequence.query_length;
-        const int64_t of = row + thread % QUERIES;
-        if (thread < QUERIES) {
-            return inside ? operands.log_sum_exp[of * operands.log_sum_exp_pitch + head] * static_cast<float>(LOG2_E) : INFINITY;
-        }
-        return inside && thread < 2 * QUERIES ? operands.delta[head * operands.query_rows + of] : 0.0f;
+        return query_statistic<QUERIES>(operands, sequence, head, query); // kept in a register until the stage's place is free
     };
     const auto keep_statistic = [&](int place, float statistic) {
         if (thread < 2 * QUERIES) {
@@ -238,12 +232,10 @@ __global__ __launch_bounds__(HopperKeyGradient<D>::THREADS, 1) void attention_ke
     clear(value_gradient);
     while (head < end_head) {
         tiles_loaded(); // this tile is there, and nobody reads the previous one any more
-        const bool same_head = query + QUERIES < range.end;
-        const int next_head = same_head ? head : head + 1;
-        const int next_query = same_head ? query + QUERIES : range.first;
+        const QueryTile next = next_tile({head, query}, range, QUERIES);
         float statistic = 0;
-        if (next_head < end_head) {
-            statistic = load_queries(next_head, next_query, place ^ 1);
+        if (next.head < end_head) {
+            statistic = load_queries(next.head, next.query, place ^ 1);
         }
         const int first_position = sequence.offset() + query;
         const int last_position = first_position + QUERIES - 1; // where no query stands, p comes out as 0
@@ -285,11 +277,11 @@ __global__ __launch_bounds__(HopperKeyGradient<D>::THREADS, 1) void attention_ke
             wgmma_wait<0>(value_gradient[0], key_gradient[0], weights, gradient_weights);
         }
         place ^= 1;
-        if (next_head < end_head) {
+        if (next.head < end_head) {
             keep_statistic(place, statistic);
         }
-        head = next_head;
-        query = next_query;
+        head = next.head;
+        query = next.query;
     }
     cp_async_wait<0>(); // where there was no tile
     __syncthreads();
