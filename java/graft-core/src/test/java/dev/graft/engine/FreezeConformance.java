@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@link Engine#freeze}: weights from mapped files, at any byte offset. */
-abstract class FreezeConformance extends Conformance {
+public abstract class FreezeConformance extends Conformance {
     @TempDir
     Path directory;
 

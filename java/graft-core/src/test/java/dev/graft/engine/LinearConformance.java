@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** {@link Engine#linearForward} and {@link Engine#linearBackward}: values and gradients. */
-abstract class LinearConformance extends Conformance {
+public abstract class LinearConformance extends Conformance {
     static List<Arguments> cases() {
         // rows, inputs, outputs, rank
         int[][] sizes = {

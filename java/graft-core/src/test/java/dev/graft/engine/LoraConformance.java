@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What LoRA and its dropout promise to the bit. */
-abstract class LoraConformance extends Conformance {
+public abstract class LoraConformance extends Conformance {
     static List<Arguments> sizes() {
         List<Arguments> cases = new ArrayList<>();
         for (Precision precision : Precision.values()) {
