@@ -9,11 +9,17 @@ import dev.graft.cuda.driver.DeviceMemory;
 import dev.graft.cuda.natives.CudaLibraries;
 import dev.graft.cuda.natives.CudaPlatform;
 import dev.graft.cuda.ops.Attention;
+import dev.graft.cuda.ops.CrossEntropy;
 import dev.graft.cuda.ops.Freezing;
+import dev.graft.cuda.ops.Gelu;
 import dev.graft.cuda.ops.Gpu;
 import dev.graft.cuda.ops.Linear;
 import dev.graft.cuda.ops.Optimizer;
 import dev.graft.cuda.ops.Rescaling;
+import dev.graft.cuda.ops.RmsNorm;
+import dev.graft.cuda.ops.Rope;
+import dev.graft.cuda.ops.Rows;
+import dev.graft.cuda.ops.Swiglu;
 import dev.graft.engine.AdamW;
 import dev.graft.engine.AttentionShape;
 import dev.graft.engine.BufferLayout;
@@ -56,6 +62,12 @@ public final class CudaEngine implements Engine {
     private final Gpu gpu;
     private final BufferLayout layout;
     private final Freezing freezing;
+    private final Rows rows;
+    private final RmsNorm rmsNorm;
+    private final Rope rope;
+    private final Swiglu swiglu;
+    private final Gelu gelu;
+    private final CrossEntropy crossEntropy;
     private final Linear linear;
     private final Rescaling rescaling;
     private final Attention attention;
@@ -88,6 +100,12 @@ public final class CudaEngine implements Engine {
         layout = new BufferLayout(
                 ALIGNMENT, settings.border(), settings.memory().deviceBytes() + device.roundingBytes());
         freezing = new Freezing(gpu, layout);
+        rows = new Rows(gpu);
+        rmsNorm = new RmsNorm(gpu);
+        rope = new Rope(gpu);
+        swiglu = new Swiglu(gpu);
+        gelu = new Gelu(gpu);
+        crossEntropy = new CrossEntropy(gpu);
         linear = new Linear(gpu, settings.tf32());
         rescaling = new Rescaling(gpu);
         attention = new Attention(gpu, settings.wgmma());
@@ -229,23 +247,7 @@ public final class CudaEngine implements Engine {
     public void add(TensorView a, TensorView b, Tensor y) {
         Operands.add(a, b, y);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .add(
-                                gpu.stream(),
-                                Gpu.code(y.dtype()),
-                                gpu.at(a),
-                                a.pitch(),
-                                Gpu.code(b.dtype()),
-                                gpu.at(b),
-                                b.pitch(),
-                                gpu.at(y),
-                                y.pitch(),
-                                y.rows(),
-                                y.cols()),
-                "add",
-                "y",
-                y);
+        rows.add(a, b, y);
     }
 
     @Override
@@ -278,47 +280,14 @@ public final class CudaEngine implements Engine {
     public void gatherRows(TensorView table, TensorView index, Tensor y) {
         Operands.gatherRows(table, index, y);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .gatherRows(
-                                gpu.stream(),
-                                Gpu.code(y.dtype()),
-                                gpu.at(table),
-                                table.pitch(),
-                                gpu.at(index),
-                                gpu.at(y),
-                                y.pitch(),
-                                y.rows(),
-                                y.cols()),
-                "gatherRows",
-                "table",
-                table,
-                "y",
-                y);
+        rows.gather(table, index, y);
     }
 
     @Override
     public void scatterAddRows(TensorView y, TensorView index, Tensor table) {
         Operands.scatterAddRows(y, index, table);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .scatterAddRows(
-                                gpu.stream(),
-                                Gpu.code(y.dtype()),
-                                gpu.at(y),
-                                y.pitch(),
-                                gpu.at(index),
-                                Gpu.code(table.dtype()),
-                                gpu.at(table),
-                                table.pitch(),
-                                y.rows(),
-                                y.cols()),
-                "scatterAddRows",
-                "y",
-                y,
-                "table",
-                table);
+        rows.scatterAdd(y, index, table);
     }
 
     @Override
@@ -374,23 +343,7 @@ public final class CudaEngine implements Engine {
     public void rmsNormForward(TensorView x, TensorView weight, float epsilon, Tensor y, Tensor rstd) {
         Operands.rmsNormForward(x, weight, y, rstd);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .rmsNormForward(
-                                gpu.stream(),
-                                Gpu.code(x.dtype()),
-                                gpu.at(x),
-                                x.pitch(),
-                                gpu.at(weight),
-                                epsilon,
-                                gpu.at(y),
-                                y.pitch(),
-                                gpu.at(rstd),
-                                x.rows(),
-                                x.cols()),
-                "rmsNormForward",
-                "x",
-                x);
+        rmsNorm.forward(x, weight, epsilon, y, rstd);
     }
 
     @Override
@@ -404,51 +357,14 @@ public final class CudaEngine implements Engine {
             @Nullable Tensor weightGradient) {
         Operands.rmsNormBackward(dy, x, weight, rstd, dx, weightGradient);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .rmsNormBackward(
-                                gpu.stream(),
-                                Gpu.code(x.dtype()),
-                                gpu.at(dy),
-                                dy.pitch(),
-                                gpu.at(x),
-                                x.pitch(),
-                                gpu.at(weight),
-                                gpu.at(rstd),
-                                gpu.at(dx),
-                                dx.pitch(),
-                                accumulate ? 1 : 0,
-                                gpu.atOrZero(weightGradient),
-                                x.rows(),
-                                x.cols(),
-                                gpu.scratch(),
-                                gpu.scratchBytes()),
-                "rmsNormBackward",
-                "x",
-                x);
+        rmsNorm.backward(dy, x, weight, rstd, dx, accumulate, weightGradient);
     }
 
     @Override
     public void rope(Tensor x, TensorView cosSin, TensorView positions, int headDim, boolean inverse) {
         Operands.rope(x, cosSin, positions, headDim);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .rope(
-                                gpu.stream(),
-                                Gpu.code(x.dtype()),
-                                gpu.at(x),
-                                x.pitch(),
-                                gpu.at(cosSin),
-                                cosSin.pitch(),
-                                gpu.at(positions),
-                                inverse ? 1 : 0,
-                                x.rows(),
-                                x.cols() / headDim,
-                                headDim),
-                "rope",
-                "x",
-                x);
+        rope.rotate(x, cosSin, positions, headDim, inverse);
     }
 
     @Override
@@ -487,84 +403,28 @@ public final class CudaEngine implements Engine {
     public void swigluForward(TensorView gate, TensorView up, Tensor y) {
         Operands.swigluForward(gate, up, y);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .swigluForward(
-                                gpu.stream(),
-                                Gpu.code(y.dtype()),
-                                gpu.at(gate),
-                                gate.pitch(),
-                                gpu.at(up),
-                                up.pitch(),
-                                gpu.at(y),
-                                y.pitch(),
-                                y.rows(),
-                                y.cols()),
-                "swigluForward",
-                "y",
-                y);
+        swiglu.forward(gate, up, y);
     }
 
     @Override
     public void swigluBackward(TensorView dy, TensorView gate, TensorView up, Tensor dgate, Tensor dup) {
         Operands.swigluBackward(dy, gate, up, dgate, dup);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .swigluBackward(
-                                gpu.stream(),
-                                Gpu.code(dy.dtype()),
-                                gpu.at(dy),
-                                dy.pitch(),
-                                gpu.at(gate),
-                                gate.pitch(),
-                                gpu.at(up),
-                                up.pitch(),
-                                gpu.at(dgate),
-                                dgate.pitch(),
-                                gpu.at(dup),
-                                dup.pitch(),
-                                dy.rows(),
-                                dy.cols()),
-                "swigluBackward",
-                "dy",
-                dy);
+        swiglu.backward(dy, gate, up, dgate, dup);
     }
 
     @Override
     public void geluForward(TensorView x, Tensor y) {
         Operands.geluForward(x, y);
         device.makeCurrent();
-        int dtype = Gpu.code(y.dtype());
-        gpu.check(
-                gpu.kernels()
-                        .geluForward(
-                                gpu.stream(), dtype, gpu.at(x), x.pitch(), gpu.at(y), y.pitch(), y.rows(), y.cols()),
-                "geluForward",
-                "y",
-                y);
+        gelu.forward(x, y);
     }
 
     @Override
     public void geluBackward(TensorView dy, TensorView x, Tensor dx) {
         Operands.geluBackward(dy, x, dx);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .geluBackward(
-                                gpu.stream(),
-                                Gpu.code(dx.dtype()),
-                                gpu.at(dy),
-                                dy.pitch(),
-                                gpu.at(x),
-                                x.pitch(),
-                                gpu.at(dx),
-                                dx.pitch(),
-                                dx.rows(),
-                                dx.cols()),
-                "geluBackward",
-                "dx",
-                dx);
+        gelu.backward(dy, x, dx);
     }
 
     @Override
@@ -572,23 +432,7 @@ public final class CudaEngine implements Engine {
             TensorView logits, TensorView targets, float gradScale, Tensor losses, @Nullable Tensor dlogits) {
         Operands.crossEntropy(logits, targets, losses, dlogits);
         device.makeCurrent();
-        gpu.check(
-                gpu.kernels()
-                        .crossEntropy(
-                                gpu.stream(),
-                                gpu.at(logits),
-                                logits.pitch(),
-                                gpu.at(targets),
-                                gradScale,
-                                gpu.at(losses),
-                                Gpu.code(dlogits == null ? DType.F32 : dlogits.dtype()),
-                                gpu.atOrZero(dlogits),
-                                dlogits == null ? 0 : dlogits.pitch(),
-                                logits.rows(),
-                                logits.cols()),
-                "crossEntropy",
-                "logits",
-                logits);
+        crossEntropy.losses(logits, targets, gradScale, losses, dlogits);
     }
 
     @Override
