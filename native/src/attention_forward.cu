@@ -76,8 +76,10 @@ __global__ __launch_bounds__(128, D == 256 ? 1 : 2) void attention_forward_bf16(
                     return sees(first_position + sum_row(m, i), key + sum_column(n, i), a.window) ? score[m][n][i] : -INFINITY;
                 });
             }
-            if (softmax.raise_maximum(score, scale_log2)) {
-                softmax.correct();
+            float correction[M][2];
+            if (softmax.raise_maximum(score, scale_log2, correction)) {
+                softmax.correct_sum(correction);
+                softmax.correct_output(correction);
             }
             softmax.add(score, scale_log2);
             multiply_weights<D, M, KEYS / 16, D>(softmax.output, score, v_tile, 0);

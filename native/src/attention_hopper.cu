@@ -87,13 +87,17 @@ __global__ __launch_bounds__(HopperForward<D>::THREADS, 1) void attention_forwar
     softmax.start();
     float score[1][KEYS / 8][4] = {};
     uint32_t weights[KEYS / 16][4]; // probabilities of the tile before
+    float correction[1][2];
     const auto update = [&](int key) {
         if (!all_see(first_position, first_position + 15, key, key + KEYS - 1, a.window)) {
             set_sums(score, [&](int m, int n, int i) {
                 return sees(first_position + sum_row(m, i), key + sum_column(n, i), a.window) ? score[m][n][i] : -INFINITY;
             });
         }
-        const bool corrected = softmax.raise_maximum(score, scale_log2);
+        const bool corrected = softmax.raise_maximum(score, scale_log2, correction);
+        if (corrected) {
+            softmax.correct_sum(correction);
+        }
         softmax.add(score, scale_log2);
         return corrected;
     };
@@ -126,7 +130,7 @@ __global__ __launch_bounds__(HopperForward<D>::THREADS, 1) void attention_forwar
             const bool corrected = update(key);
             wgmma_wait<0>(softmax.output[0], weights);
             if (corrected) {
-                softmax.correct();
+                softmax.correct_output(correction);
             }
             round_weights<KEYS>(weights, score[0]);
         } else if (key > group_start && key < group_end + KEYS) {

@@ -23,7 +23,6 @@ struct OnlineSoftmax {
     float output[M][D / 8][4]; /* not divided by the sum */
     float maximum[M][2];       /* in units of log2; NO_SCORE before the first key */
     float sum[M][2];           /* over this lane's columns alone */
-    float correction[M][2];    /* what the latest scores' new maximum multiplies the output with */
 
     __device__ __forceinline__ void start() {
         clear(output);
@@ -37,9 +36,9 @@ struct OnlineSoftmax {
         }
     }
 
-    /* Takes new scores into the maximum. Whether the output of those before must be corrected: rarely, after the first tiles; the same in
-     * all lanes. */
-    __device__ __forceinline__ bool raise_maximum(const float (&score)[M][KEYS / 8][4], float scale_log2) {
+    /* Takes new scores into the maximum. Whether the sum and the output of those before must be multiplied by `correction`: rarely, after
+     * the first tiles; the same in all lanes. */
+    __device__ __forceinline__ bool raise_maximum(const float (&score)[M][KEYS / 8][4], float scale_log2, float (&correction)[M][2]) {
         bool corrected = false;
 #pragma unroll
         for (int m = 0; m < M; m++) {
@@ -52,12 +51,25 @@ struct OnlineSoftmax {
                 }
                 largest = fmaxf(maximum[m][half], quad_max(largest) * scale_log2);
                 correction[m][half] = exp2_fast(maximum[m][half] - largest);
-                sum[m][half] *= correction[m][half];
                 corrected |= largest != maximum[m][half];
                 maximum[m][half] = largest;
             }
         }
         return __any_sync(FULL_WARP, corrected);
+    }
+
+    /* Before `add`. */
+    __device__ __forceinline__ void correct_sum(const float (&correction)[M][2]) {
+#pragma unroll
+        for (int m = 0; m < M; m++) {
+            sum[m][0] *= correction[m][0];
+            sum[m][1] *= correction[m][1];
+        }
+    }
+
+    /* Before the product of these scores, and when none is under way that the output is a sum of. */
+    __device__ __forceinline__ void correct_output(const float (&correction)[M][2]) {
+        set_sums(output, [&](int m, int n, int i) { return output[m][n][i] * correction[m][i / 2]; });
     }
 
     /* Scores become probabilities relative to the maximum, and are summed up. */
@@ -67,10 +79,6 @@ struct OnlineSoftmax {
             sum[m][i / 2] += p;
             return p;
         });
-    }
-
-    __device__ __forceinline__ void correct() {
-        set_sums(output, [&](int m, int n, int i) { return output[m][n][i] * correction[m][i / 2]; });
     }
 
     /* Divides the output by the sum, and gives keep(m, half, log_sum_exp) each row's, in one of its four lanes. */
