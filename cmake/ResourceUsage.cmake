@@ -1,5 +1,5 @@
 # Prints what each kernel uses on each architecture, and fails where one spills to local memory or keeps an array there without being
-# listed. Usually run by the target resource-usage:
+# listed, or where ptxas has wgmma wait for each other. Usually run by the target resource-usage:
 #   cmake -DOBJECTS="a.cu.o|b.cu.o" -DALLOWED=allowed-spills.txt -P ResourceUsage.cmake
 # OBJECTS have beside them, in FILE.ptxas, what ptxas -v said of them.
 cmake_minimum_required(VERSION 3.24)
@@ -51,6 +51,7 @@ endfunction()
 # ---- rows
 set(rows)
 set(spilling)
+set(serialized)
 macro(add_row name registers)
   demangle("${name}" kernel)
   pad("${kernel}" 72 c1)
@@ -80,6 +81,9 @@ foreach(object IN LISTS objects)
   file(STRINGS "${object}.ptxas" lines)
   set(entry "")
   foreach(line IN LISTS lines)
+    if(line MATCHES "\\(C75[0-9][0-9]\\)") # "... wgmma.mma_async instructions are serialized due to ...", for ptxas a mere information
+      list(APPEND serialized "${line}")
+    endif()
     if(line MATCHES "Compiling entry function '([^']+)' for '([^']+)'")
       set(entry "${CMAKE_MATCH_1}")
       set(architecture "${CMAKE_MATCH_2}")
@@ -118,4 +122,8 @@ if(spilling)
   list(JOIN spilling "; " names)
   message(FATAL_ERROR "uses local memory: ${names}. Give the kernel fewer values to hold at a time, or list it with a reason in "
     "cmake/allowed-spills.txt.")
+endif()
+if(serialized)
+  list(JOIN serialized "\n" text)
+  message(FATAL_ERROR "${text}\nSums or registers of A are touched between a wgmma and its wait.")
 endif()

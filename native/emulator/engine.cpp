@@ -251,6 +251,13 @@ bool Worker::run(const Launch &launched, const dim3 &index) {
     block_waiting = 0;
     Warp *first = &warps[first_of(ready_warps, descending)];
     switch_stack(&main_stack, enter(*this, next_thread(*this, first)));
+    for (unsigned i = 0; i < warp_count && !failed; i++) {
+        if (warps[i].products != warps[i / 4 * 4].products) {
+            failed = true;
+            append(failure, "%s, block (%u, %u, %u): divergence: warp %u started %u wgmma, the first of its warpgroup %u", launched.operation,
+                   index.x, index.y, index.z, i, warps[i].products, warps[i / 4 * 4].products);
+        }
+    }
     if (!failed && !(is_guard(block.shared - GUARD_BYTES) && is_guard(block.shared + block.shared_bytes))) {
         failed = true;
         append(failure, "%s, block (%u, %u, %u): wrote outside its %zu bytes of shared memory", launched.operation, index.x, index.y,

@@ -104,6 +104,7 @@ GRAFT_EMULATOR_API void wait_for_copies(unsigned pending_groups);
 GRAFT_EMULATOR_API uint32_t shared_address(const void *shared);
 GRAFT_EMULATOR_API void fence_async_proxy();
 GRAFT_EMULATOR_API void fence_products();
+GRAFT_EMULATOR_API void fence_registers(const void *registers, size_t bytes); /* of the fence just made */
 GRAFT_EMULATOR_API void start_product(float *registers, int columns, bool accumulate, const uint32_t *a, uint64_t a_tile, uint64_t b,
                                       bool transposed);
 GRAFT_EMULATOR_API void commit_products();

@@ -1,7 +1,8 @@
 /*
  * wgmma, as late as a GPU may do it: a product is computed when its group is waited for, from what shared memory and registers hold then;
- * until then its sums are NaNs. Found besides: a missing wgmma.fence, registers that changed in flight, shared memory written by cp.async
- * and not fenced for the asynchronous proxy, warps of a warpgroup that disagree.
+ * until then its sums are NaNs. Found besides: registers that no wgmma.fence named or that were written behind it, registers of A that changed
+ * in flight, shared memory written by cp.async and not fenced for the asynchronous proxy, warps of a warpgroup that disagree. Not found:
+ * the same of shared memory that was written by plain stores.
  */
 #include "products.h"
 
@@ -146,8 +147,23 @@ void complete_products(Warp &warp) {
             return sums.in_flight == 0;
         };
         products.sums.erase(std::remove_if(products.sums.begin(), products.sums.end(), complete), products.sums.end());
-        products.fenced = false;
+        products.fenced.clear();
     }
+}
+
+/* Ends the launch where the latest fence did not name these registers, or they were written since. */
+void check_fenced(const Products &products, const void *registers, size_t bytes, const char *what) {
+    const auto *start = static_cast<const unsigned char *>(registers);
+    for (const Products::Fenced &fenced : products.fenced) {
+        const std::ptrdiff_t offset = start - fenced.registers;
+        if (offset >= 0 && static_cast<size_t>(offset) + bytes <= fenced.value.size()) {
+            if (std::memcmp(start, fenced.value.data() + offset, bytes) != 0) {
+                abort_launch("wgmma whose registers of %s were written behind the wgmma.fence", what);
+            }
+            return;
+        }
+    }
+    abort_launch("wgmma without a wgmma.fence of the registers of %s since the last wait", what);
 }
 
 } // namespace
@@ -161,7 +177,12 @@ void fence_async_proxy() {
 }
 
 void fence_products() {
-    current->products->fenced = true;
+    current->products->fenced.clear();
+}
+
+void fence_registers(const void *registers, size_t bytes) {
+    const auto *start = static_cast<const unsigned char *>(registers);
+    current->products->fenced.push_back({start, {start, start + bytes}});
 }
 
 void start_product(float *registers, int columns, bool accumulate, const uint32_t *a, uint64_t a_tile, uint64_t b, bool transposed) {
@@ -170,15 +191,16 @@ void start_product(float *registers, int columns, bool accumulate, const uint32_
     if (self->warp->lanes != 0xffffffffu || self->block->size.x % 128 != 0) {
         abort_launch("wgmma in a block whose size is no multiple of 128");
     }
-    if (!products.fenced) {
-        abort_launch("wgmma without a wgmma.fence since the last wait");
-    }
     if (self->lane == 0) {
         agree_in_warpgroup(a_tile, b);
     }
     auto held = std::find_if(products.sums.begin(), products.sums.end(),
                              [&](const Products::Sums &sums) { return sums.registers == registers; });
+    if (a != nullptr) {
+        check_fenced(products, a, 4 * sizeof *a, "A");
+    }
     if (held == products.sums.end()) {
+        check_fenced(products, registers, static_cast<size_t>(columns / 2) * sizeof(float), "the sums");
         Products::Sums sums{registers, columns / 2, 0, {}};
         const size_t bytes = static_cast<size_t>(sums.count) * sizeof(float);
         std::memcpy(sums.value, registers, bytes);

@@ -31,10 +31,16 @@ struct Products {
         uint32_t group;
     };
 
+    /* Registers that a wgmma.fence named, as they were then. */
+    struct Fenced {
+        const unsigned char *registers;
+        std::vector<unsigned char> value;
+    };
+
     std::vector<Sums> sums;
     std::vector<Product> products;
     uint32_t committed = 0; /* groups */
-    bool fenced = false;
+    std::vector<Fenced> fenced; /* since the last wait */
 
     bool is_clear() const { return products.empty(); }
 
@@ -42,7 +48,7 @@ struct Products {
         sums.clear();
         products.clear();
         committed = 0;
-        fenced = false;
+        fenced.clear();
     }
 
     Sums &of(const float *registers) {

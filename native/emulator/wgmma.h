@@ -14,8 +14,9 @@ inline void fence_async_proxy() {
 }
 
 template <class... Registers>
-inline void wgmma_fence(Registers &...) {
+inline void wgmma_fence(Registers &...registers) {
     emulator::fence_products();
+    (emulator::fence_registers(&registers, sizeof registers), ...);
 }
 
 inline void wgmma_commit() {

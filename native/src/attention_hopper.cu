@@ -137,10 +137,11 @@ __global__ __launch_bounds__(HopperForward<D>::THREADS, 1) void attention_forwar
             wgmma_fence(weights, softmax.output[0]);
             start_weighted<D, KEYS>(softmax.output[0], weights, v_before);
             wgmma_commit();
-            wgmma_wait<0>(softmax.output[0]);
+            wgmma_wait<0>(softmax.output[0], weights);
         }
     }
-    __syncthreads(); // the last tiles are read
+    cp_async_wait<0>(); // where there was no tile
+    __syncthreads();    // the last ones are read
     softmax.finish([&](int m, int half, float log_sum_exp) {
         const int row = warp_row + sum_row(m, 2 * half);
         if (row < queries) {
@@ -392,7 +393,8 @@ __global__ __launch_bounds__(HopperQueryGradient<D>::THREADS, 1) void attention_
         wgmma_commit();
         wgmma_wait<0>(query_gradient[0], weights);
     }
-    __syncthreads(); // the last tiles are read
+    cp_async_wait<0>(); // where there was no tile
+    __syncthreads();    // the last ones are read
     set_sums(query_gradient, [&](int m, int n, int i) { return a.scale * query_gradient[m][n][i]; });
     const Sequence again = sequence_of(a, blockIdx.z); // the loop has no registers to keep it in
     store_rows<D>(query_gradient, q_tile, operands.dq, again.query_start + first_query, column, again.query_length - first_query,

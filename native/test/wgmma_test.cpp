@@ -21,6 +21,9 @@ enum class Wrong {
     NOTHING,
     NO_WAIT,
     NO_FENCE,
+    SUMS_CHANGED,
+    A_WRITTEN_LATE,
+    WARP_MISSING,
     NO_PROXY_FENCE,
     A_CHANGED,
     RETURNED,
@@ -52,6 +55,9 @@ __global__ void multiply(const bf16 *a, const bf16 *b, Result *result, Wrong wro
     if (wrong != Wrong::NO_FENCE) {
         wgmma_fence(product[0]);
     }
+    if (wrong == Wrong::SUMS_CHANGED) {
+        product[0][0][0] = 1;
+    }
     start_transposed<D, A_ROWS, B_ROWS>(product[0], a_tile, group_row, b_tile);
     wgmma_commit();
     if (wrong != Wrong::NO_WAIT) {
@@ -65,6 +71,12 @@ __global__ void multiply(const bf16 *a, const bf16 *b, Result *result, Wrong wro
     float weighted[1][D / 8][4];
     set_sums(weighted, [](int, int, int) { return 1.0f; });
     wgmma_fence(weights, weighted[0]);
+    if (wrong == Wrong::WARP_MISSING && warp_row == 48) {
+        return;
+    }
+    if (wrong == Wrong::A_WRITTEN_LATE) {
+        weights[1][2]++;
+    }
     start_weighted<D, B_ROWS>(weighted[0], weights, b_tile);
     wgmma_commit();
     if (wrong == Wrong::A_CHANGED) {
@@ -122,7 +134,13 @@ void products_are_right() {
 void mistakes_are_found() {
     auto result = std::make_unique<Result>();
     CHECK(run(*result, Wrong::NO_FENCE) == GRAFT_CUDA_ERROR);
-    CHECK_CONTAINS(graft_last_error(), "without a wgmma.fence");
+    CHECK_CONTAINS(graft_last_error(), "without a wgmma.fence of the registers of the sums");
+    CHECK(run(*result, Wrong::SUMS_CHANGED) == GRAFT_CUDA_ERROR);
+    CHECK_CONTAINS(graft_last_error(), "registers of the sums were written behind the wgmma.fence");
+    CHECK(run(*result, Wrong::A_WRITTEN_LATE) == GRAFT_CUDA_ERROR);
+    CHECK_CONTAINS(graft_last_error(), "registers of A were written behind the wgmma.fence");
+    CHECK(run(*result, Wrong::WARP_MISSING) == GRAFT_CUDA_ERROR);
+    CHECK_CONTAINS(graft_last_error(), "warp 3 started 8 wgmma, the first of its warpgroup 12");
     CHECK(run(*result, Wrong::NO_PROXY_FENCE) == GRAFT_CUDA_ERROR);
     CHECK_CONTAINS(graft_last_error(), "without a fence.proxy.async");
     CHECK(run(*result, Wrong::A_CHANGED) == GRAFT_CUDA_ERROR);

@@ -74,7 +74,7 @@ public abstract class AttentionConformance extends Conformance {
     @MethodSource("longCases")
     void longSequences(Precision precision, Layout layout, AttentionShape shape) {
         Sequences sequences =
-                new Sequences(new int[] {0, 270}, new int[] {270, 70}, new int[] {0, 270}, new int[] {270, 201});
+                new Sequences(new int[] {0, 340}, new int[] {340, 70}, new int[] {0, 340}, new int[] {340, 201});
         Setup setup = new Setup(compute(precision), layout, shape, sequences);
         setup.checkForward(1);
         setup.checkBackward();

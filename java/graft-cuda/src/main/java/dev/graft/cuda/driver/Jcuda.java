@@ -285,10 +285,18 @@ final class Jcuda {
                 JCudaDriver.cuMemSetAccess(mapping.address, mapping.byteSize, new CUmemAccessDesc[] {access}, 1));
     }
 
-    /** Nothing may be under way that reads or writes there. */
+    /** Nothing may be under way that reads or writes there. Each step is tried: this memory does not go with the context. */
     static void unmap(Mapping mapping) {
+        EngineFailure first = null;
         while (!mapping.undo.isEmpty()) {
-            mapping.undo.pop().run();
+            try {
+                mapping.undo.pop().run();
+            } catch (EngineFailure e) {
+                first = first == null ? e : first;
+            }
+        }
+        if (first != null) {
+            throw first;
         }
     }
 

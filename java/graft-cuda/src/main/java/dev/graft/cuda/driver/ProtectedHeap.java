@@ -84,7 +84,10 @@ final class ProtectedHeap extends DeviceHeap {
     @Override
     void giveBackChunk(long address) {
         Jcuda.Mapping mapping = mappings.remove(address);
-        Jcuda.synchronize(stream);
-        Jcuda.unmap(mapping);
+        try {
+            Jcuda.synchronize(stream);
+        } finally {
+            Jcuda.unmap(mapping);
+        }
     }
 }
