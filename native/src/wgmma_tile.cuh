@@ -6,8 +6,9 @@
  * [rows, D] summed over D ("k-major") and as [D, rows] summed over rows ("mn-major"): Q K^T and dS^T Q read the same Q.
  *
  * Descriptors (PTX ISA, "Matrix descriptor"): address, leading and stride offset in units of 16 bytes, swizzle mode. k-major, the stride is
- * that between groups of eight rows, and the next sixteen columns lie 32 bytes on; mn-major, the leading offset is that between panels, the
- * stride that between groups of eight summed rows, and the next sixteen rows lie 2048 bytes on.
+ * that between groups of eight rows (the leading offset says nothing and is 1 by convention), and the next sixteen columns lie 32 bytes on;
+ * mn-major, the leading offset is that between panels, the stride that between groups of eight summed rows, and the next sixteen rows lie
+ * 2048 bytes on.
  */
 #pragma once
 
@@ -17,7 +18,7 @@
 namespace graft {
 
 constexpr int WARPGROUP = 128;
-constexpr int PANEL = 64;           /* columns */
+constexpr int PANEL = 64;            /* columns */
 constexpr int TILE_ALIGNMENT = 1024; /* bytes */
 
 /* The block's shared memory, on a boundary where tiles can start. Takes up to TILE_ALIGNMENT bytes more. */
@@ -66,8 +67,8 @@ constexpr uint32_t EIGHT_ROWS = 8 * PANEL * sizeof(bf16);
 /* Starts sum[64, N] = a b^T: the 64 rows of tile a (of A_ROWS) from `row`, and a tile b of N rows. */
 template <int D, int A_ROWS, int N>
 __device__ __forceinline__ void start_transposed(float (&sum)[N / 8][4], const bf16 *a, int row, const bf16 *b) {
-    const uint64_t left = descriptor(a + row * PANEL, 0, EIGHT_ROWS);
-    const uint64_t right = descriptor(b, 0, EIGHT_ROWS);
+    const uint64_t left = descriptor(a + row * PANEL, 16, EIGHT_ROWS);
+    const uint64_t right = descriptor(b, 16, EIGHT_ROWS);
 #pragma unroll
     for (int k = 0; k < D / 16; k++) {
         const int column = k % 4 * 2;                                             /* in the panel, in units of 16 bytes */
