@@ -3,17 +3,11 @@
 
 #include "copies.h"
 #include "engine.h"
+#include "fragments.h"
 
 namespace graft::emulator {
 
 namespace {
-
-float from_bf16(uint32_t bits) {
-    bits <<= 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* The eight columns of a product, as one vector of the CPU. */
 typedef float Columns __attribute__((vector_size(32)));
@@ -88,19 +82,16 @@ void complete_ldmatrix_transposed(Warp &warp) {
 }
 
 void complete_mma(Warp &warp) {
-    float a[16][16]; /* [k][row] */
+    float a[16][16]; /* [row][k] */
     float b[16][8];  /* [k][col] */
     float d[16][8];
     for (int lane = 0; lane < 32; lane++) {
         const int g = lane / 4;
         const int t = 2 * (lane % 4);
         const auto &p = warp.product[lane];
+        place_left(a, lane, p.a);
         for (int half = 0; half < 2; half++) {
             const int shift = 16 * half;
-            a[t + half][g] = from_bf16(p.a[0] >> shift & 0xffffu);
-            a[t + half][g + 8] = from_bf16(p.a[1] >> shift & 0xffffu);
-            a[t + 8 + half][g] = from_bf16(p.a[2] >> shift & 0xffffu);
-            a[t + 8 + half][g + 8] = from_bf16(p.a[3] >> shift & 0xffffu);
             b[t + half][g] = from_bf16(p.b[0] >> shift & 0xffffu);
             b[t + 8 + half][g] = from_bf16(p.b[1] >> shift & 0xffffu);
             d[g][t + half] = p.d[half];
@@ -114,7 +105,7 @@ void complete_mma(Warp &warp) {
         Columns factor;
         std::memcpy(&factor, b[k], sizeof factor);
         for (int row = 0; row < 16; row++) {
-            sums[row] += a[k][row] * factor;
+            sums[row] += a[row][k] * factor;
         }
     }
     std::memcpy(d, sums, sizeof sums);

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "engine.h"
+#include "fragments.h"
 
 namespace graft::emulator {
 
@@ -17,13 +18,6 @@ namespace {
 
 constexpr uint32_t SHARED_BASE = 1024 + 128; /* where a block's shared memory starts: what CUDA promises, not more */
 constexpr uint64_t SWIZZLE_128 = 1;
-
-float from_bf16(uint32_t bits) {
-    bits <<= 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* The fields of a matrix descriptor, in bytes. */
 struct Descriptor {
@@ -84,15 +78,7 @@ void compute(Thread *lanes, size_t index) {
             if (std::memcmp(product.a, product.a_before, sizeof product.a_before) != 0) {
                 abort_launch("wgmma whose registers of A changed while it was in flight");
             }
-            const int g = lane / 4;
-            const int t = 2 * (lane % 4);
-            for (int half = 0; half < 2; half++) {
-                const int shift = 16 * half;
-                a[g][t + half] = from_bf16(product.a[0] >> shift & 0xffffu);
-                a[g + 8][t + half] = from_bf16(product.a[1] >> shift & 0xffffu);
-                a[g][t + 8 + half] = from_bf16(product.a[2] >> shift & 0xffffu);
-                a[g + 8][t + 8 + half] = from_bf16(product.a[3] >> shift & 0xffffu);
-            }
+            place_left(a, lane, product.a);
         }
     }
     float b[16][MAX_PRODUCT_COLUMNS]; /* [k][column] */

@@ -7,6 +7,7 @@ import dev.graft.data.Example;
 import dev.graft.engine.Engine;
 import dev.graft.engine.Precision;
 import dev.graft.engine.ReferenceEngine;
+import dev.graft.engine.profile.EngineCalls;
 import dev.graft.lora.LoraConfig;
 import dev.graft.meta.ModelObjectives;
 import dev.graft.model.Architecture;
@@ -17,9 +18,7 @@ import dev.graft.model.LoraModel;
 import dev.graft.model.PretrainedModel;
 import dev.graft.tensor.DType;
 import dev.graft.testing.TinyModels;
-import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Supplier;
@@ -34,8 +33,7 @@ class FailedSetupTest {
     Path folder;
 
     private final ReferenceEngine memory = new ReferenceEngine();
-    private final Engine engine =
-            (Engine) Proxy.newProxyInstance(Engine.class.getClassLoader(), new Class<?>[] {Engine.class}, this::invoke);
+    private final Engine engine = EngineCalls.through(this::call, memory);
     private final DecoderConfig config = TinyModels.config(Architecture.QWEN3);
     private final List<Example> data = TinyModels.rows(6, 9, 8);
     private final TrainConfig training = TrainConfig.builder().batchSize(2).build();
@@ -43,15 +41,12 @@ class FailedSetupTest {
     private String failing = "";
     private int callsLeft;
 
-    private @Nullable Object invoke(Object proxy, Method method, Object @Nullable [] arguments) throws Throwable {
+    private @Nullable Object call(Method method, Object @Nullable [] arguments, EngineCalls.Call call)
+            throws Throwable {
         if (method.getName().equals(failing) && callsLeft-- == 0) {
             throw new InputException("no memory left");
         }
-        try {
-            return method.invoke(memory, arguments);
-        } catch (InvocationTargetException e) {
-            throw e.getCause();
-        }
+        return call.make();
     }
 
     @BeforeEach

@@ -2,10 +2,8 @@ package dev.graft.cuda;
 
 import dev.graft.cuda.natives.EmulatorControl;
 import dev.graft.engine.Engine;
-import java.lang.reflect.InvocationHandler;
-import java.lang.reflect.InvocationTargetException;
+import dev.graft.engine.profile.EngineCalls;
 import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,35 +12,27 @@ import org.jspecify.annotations.Nullable;
  * to last to last to first or back, so that a kernel that misses a barrier gives two results. When the engine is closed, nothing may
  * have been written outside of the memory that was given out.
  */
-final class WatchedEngine implements InvocationHandler {
-    private final Engine engine;
+final class WatchedEngine implements EngineCalls {
     private final EmulatorControl control;
     private boolean downloaded;
     private boolean descending;
 
-    private WatchedEngine(Engine engine, EmulatorControl control) {
-        this.engine = engine;
+    private WatchedEngine(EmulatorControl control) {
         this.control = control;
     }
 
     static Engine over(Engine engine, EmulatorControl control) {
-        return (Engine) Proxy.newProxyInstance(
-                Engine.class.getClassLoader(), new Class<?>[] {Engine.class}, new WatchedEngine(engine, control));
+        return EngineCalls.through(new WatchedEngine(control), engine);
     }
 
     @Override
-    public @Nullable Object invoke(Object proxy, Method method, Object @Nullable [] arguments) throws Throwable {
+    public @Nullable Object around(Method method, Object @Nullable [] arguments, Call call) throws Throwable {
         if (downloaded && method.getName().equals("upload")) {
             descending = !descending;
             control.setDescending(descending);
             downloaded = false;
         }
-        Object result;
-        try {
-            result = method.invoke(engine, arguments);
-        } catch (InvocationTargetException thrown) {
-            throw thrown.getCause();
-        }
+        Object result = call.make();
         switch (method.getName()) {
             case "download" -> downloaded = true;
             case "close" -> {

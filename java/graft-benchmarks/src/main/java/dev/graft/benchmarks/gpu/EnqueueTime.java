@@ -1,10 +1,10 @@
 package dev.graft.benchmarks.gpu;
 
 import dev.graft.engine.Engine;
-import java.lang.reflect.InvocationTargetException;
+import dev.graft.engine.profile.EngineCalls;
 import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The host's share of a step: how long Java, JCuda and the driver take to hand its work to the GPU. Where that is little beside the
@@ -27,18 +27,14 @@ final class EnqueueTime {
 
     /** {@code engine}, with its calls timed. Closing it closes {@code engine}. */
     Engine wrap(Engine engine) {
-        return (Engine) Proxy.newProxyInstance(
-                Engine.class.getClassLoader(),
-                new Class<?>[] {Engine.class},
-                (proxy, method, arguments) -> call(engine, method, arguments));
+        return EngineCalls.through(this::time, engine);
     }
 
-    private Object call(Engine engine, Method method, Object[] arguments) throws Throwable {
+    private @Nullable Object time(Method method, Object @Nullable [] arguments, EngineCalls.Call call)
+            throws Throwable {
         long start = System.nanoTime();
         try {
-            return method.invoke(engine, arguments);
-        } catch (InvocationTargetException e) {
-            throw e.getCause();
+            return call.make();
         } finally {
             if (!WAITING.contains(method.getName())) {
                 nanos += System.nanoTime() - start;

@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Every operation but the adapters' against the time that its bytes or operations take at this GPU's own ceilings. */
 final class KernelsSection implements Section {
+    /** What is added to the names of operations on Hopper's own tensor core instructions. */
+    static final String WGMMA = "_wgmma";
+
     /**
      * An operation.
      *
@@ -51,9 +54,6 @@ final class KernelsSection implements Section {
     public String name() {
         return "kernels";
     }
-
-    /** What is added to the names of operations on Hopper's own tensor core instructions. */
-    static final String WGMMA = "_wgmma";
 
     @Override
     public boolean opensEngines() {

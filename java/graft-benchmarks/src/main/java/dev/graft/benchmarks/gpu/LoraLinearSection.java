@@ -136,8 +136,7 @@ final class LoraLinearSection implements Section {
     private static Layer measure(Verification verification, Case todo, Map<FrozenKey, Way> frozenWays) {
         LoraLayer.Shape shape = todo.shape;
         int rows = verification.sizes().rows();
-        int border =
-                Math.max(CudaSettings.DEFAULT_BORDER, todo.rank * shape.out().size());
+        int border = CudaSettings.borderFor(todo.rank * shape.out().size());
         Variant packed = Variant.PLAIN;
         Variant bordered = Variant.USUAL.withBorder(border);
         Way frozen = frozenWays.computeIfAbsent(

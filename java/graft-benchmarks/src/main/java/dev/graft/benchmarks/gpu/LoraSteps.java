@@ -80,13 +80,17 @@ record LoraSteps(int batch, int seq, int rank, int adapters, boolean checkpointi
                 engine.bufferLayout(),
                 config,
                 PRECISION,
-                new Method.JointLora(method(config), adapters),
+                joint(config),
                 new TrainingSize(batch * seq, seq, checkpointing));
     }
 
     /** Of {@link Method#sharedRanks}. */
     int sharedRanks(DecoderConfig config) {
-        return adapters * method(config).sharedRanks();
+        return joint(config).sharedRanks();
+    }
+
+    private Method joint(DecoderConfig config) {
+        return new Method.JointLora(method(config), adapters);
     }
 
     private Method.Lora method(DecoderConfig config) {

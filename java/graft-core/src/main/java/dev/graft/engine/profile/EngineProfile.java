@@ -6,15 +6,14 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Memory;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorView;
-import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Times every call of an engine. The engine is waited for after each call, so that an engine that computes ahead is charged where
@@ -60,35 +59,26 @@ public final class EngineProfile {
     public Engine wrap(Engine engine) {
         Memory word = engine.allocate(Float.BYTES);
         TensorView probe = Tensor.of(word, 0, DType.F32, 1, 1);
-        return (Engine) Proxy.newProxyInstance(
-                Engine.class.getClassLoader(),
-                new Class<?>[] {Engine.class},
-                (proxy, method, arguments) -> call(engine, probe, method, arguments));
+        return EngineCalls.through((method, arguments, call) -> time(engine, probe, method, arguments, call), engine);
     }
 
-    private Object call(Engine engine, TensorView probe, Method method, Object[] arguments) throws Throwable {
+    private @Nullable Object time(
+            Engine engine, TensorView probe, Method method, Object @Nullable [] arguments, EngineCalls.Call call)
+            throws Throwable {
         if (arguments == null || !counting) {
             if (method.getName().equals("close")) {
                 probe.memory().close();
             }
-            return invoke(engine, method, arguments);
+            return call.make();
         }
         long start = System.nanoTime();
-        Object result = invoke(engine, method, arguments);
+        Object result = call.make();
         engine.download(probe); // waits for all work
         double seconds = (System.nanoTime() - start) / 1e9;
         OpCost cost = OpCost.of(method.getName(), arguments);
         Row row = new Row(name(method.getName(), arguments), 1, seconds, cost.flops(), cost.bytes());
         rows.merge(row.name(), row, Row::plus);
         return result;
-    }
-
-    private static Object invoke(Engine engine, Method method, Object[] arguments) throws Throwable {
-        try {
-            return method.invoke(engine, arguments);
-        } catch (InvocationTargetException e) {
-            throw e.getCause();
-        }
     }
 
     /** Such as {@code linearForward 576 -> 576+192+192}. */
